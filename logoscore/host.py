@@ -1,0 +1,198 @@
+"""Inside a module's process: the seed's ``logos_host``.
+
+    main thread      Bootstrap ─▶ (Start) load code ─▶ init_logos ─▶ Ready ─▶ waits for the end ─▶ exit
+    control thread   reads the control pipe, from first to last; the pipe's end is the core's death, and ours
+    serving threads  one per incoming channel (see ``session/serving.py``)
+
+Rules: the control thread never runs the module's code, so it answers whatever that code does. Imports on the way up are
+few; what a module may never need (asyncio, logging, cloudpickle) is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import Any, Final
+
+from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.session.execution import Gate, deadline_after
+from logoscore.session.node import CAPABILITY_MODULE, Node
+from logoscore.transport import messages as m
+from logoscore.transport.control import ControlPipe
+from logoscore.transport.spin import Spinner
+
+__all__ = ["run_host", "spawned_main"]
+
+_MAX_CONTROL_MESSAGE: Final = 1 << 30  # the core is trusted; a class shipped by the app may be large
+_BUILTIN_SOURCE: Final = "builtin"
+
+
+def spawned_main(control_fd: int, stderr_fd: int) -> None:
+    """The target of a host started by multiprocessing."""
+    os.dup2(stderr_fd, 2)
+    os.close(stderr_fd)
+    with contextlib.suppress(PermissionError):  # a session leader already
+        os.setsid()  # Ctrl-C reaches the app only, which unloads in order
+    raise SystemExit(run_host(control_fd))
+
+
+def run_host(control_fd: int) -> int:
+    """Run one module until its core ends it; returns the exit code."""
+    os.set_inheritable(control_fd, False)
+    _die_with_parent()
+    _enable_faulthandler()
+    pipe = ControlPipe(control_fd, max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=True)
+    try:
+        pipe.send(m.encode(m.Hello(os.getpid(), m.PROTOCOL_VERSION)))
+        first = pipe.receive()
+        if first is None:
+            return 0  # the core has changed its mind
+        message = m.decode_to_party(first[0])
+        if not isinstance(message, m.Bootstrap):
+            raise ProtocolViolationError(f"a host expects Bootstrap first, not {type(message).__name__}")
+        return Host(pipe, message).run()
+    except ChannelClosedError:
+        return 0  # the core is gone
+    finally:
+        pipe.close()
+
+
+class Host:
+    """One module's process."""
+
+    def __init__(self, pipe: ControlPipe, bootstrap: m.Bootstrap) -> None:
+        from logoscore.metadata import parse_metadata
+
+        self._pipe = pipe
+        self._bootstrap = bootstrap
+        self._metadata = parse_metadata(bootstrap.metadata, f"{bootstrap.path}/metadata.json")
+        workers = (self._metadata.max_workers or 8) if self._metadata.concurrency == "multi" else 1
+        self._node = Node(
+            bootstrap.name,
+            lambda message: pipe.send(m.encode(message)),
+            default_timeout=bootstrap.default_timeout,
+            spinner=Spinner(bootstrap.spin_microseconds),
+            gate=Gate(workers),
+            transparent=bootstrap.source == _BUILTIN_SOURCE,
+            on_exit=self._finish,
+        )
+        self._node.tokens.save(CAPABILITY_MODULE, bootstrap.token)
+        self._node.tokens.hold(CAPABILITY_MODULE, bootstrap.token)
+        self._start = threading.Event()
+        self._finished = threading.Event()
+        self._exit_code: object = 0
+        self._unloading: m.Unload | None = None
+
+    def run(self) -> int:
+        """Load, serve, end; returns the exit code."""
+        threading.Thread(target=self._control, name="logos-control", daemon=True).start()
+        self._start.wait()
+        if not self._finished.is_set() and self._load():
+            self._finished.wait()
+        if self._unloading is not None:
+            self._drain(self._unloading.grace)
+        self._node.close(ChannelClosedError(f"{self._bootstrap.name} was unloaded"))
+        return self._status()
+
+    def _status(self) -> int:
+        code = self._exit_code
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code
+        print(code, file=sys.stderr)  # as the interpreter does for sys.exit("text")
+        return 1
+
+    def _finish(self, code: object) -> None:
+        """End the process: the module's code said ``sys.exit``, or the core said Unload."""
+        if not self._finished.is_set():
+            self._exit_code = code
+            self._finished.set()
+            self._start.set()
+
+    def _drain(self, grace: float) -> None:
+        """Let what runs finish, at most ``grace`` seconds."""
+        end = deadline_after(grace)
+        if self._node.gate.enter(end):
+            self._node.gate.leave()
+
+    # --- control thread ---------------------------------------------------------------------------------------------
+
+    def _control(self) -> None:
+        try:
+            while (received := self._pipe.receive()) is not None:
+                data, descriptors = received
+                self._handle(m.decode_to_party(data), descriptors)
+        except (LogosError, TimeoutError) as exc:
+            print(f"logos_host: {exc}", file=sys.stderr, flush=True)
+        # The core is gone (or does not keep to the protocol): nobody can use this process any more.
+        os._exit(0)
+
+    def _handle(self, message: Any, descriptors: list[int]) -> None:
+        if self._node.handle(message, descriptors):
+            return
+        if isinstance(message, m.Start):
+            self._start.set()
+        elif isinstance(message, m.Unload):
+            self._unloading = message
+            self._finish(0)
+        else:
+            raise ProtocolViolationError(f"a running host does not expect {type(message).__name__}")
+
+    # --- loading ----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> bool:
+        """Load and initialise the module. What its code raises is reported, and the host ends."""
+        from logoscore.loading import create_module
+
+        try:
+            api = self._api()
+            with self._node.turn(self._bootstrap.name):
+                instance = create_module(self._bootstrap, self._metadata)
+                self._node.proxy.expose(instance)
+                instance.init_logos(api)
+        except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything, SystemExit included
+            from logoscore.session.wire_errors import format_traceback, safe_text
+
+            self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, safe_text(exc), format_traceback(exc))))
+            self._exit_code = 1
+            return False
+        self._pipe.send(m.encode(m.Ready()))
+        return True
+
+    def _api(self) -> Any:
+        from pathlib import Path
+
+        from logoscore.session.api import LogosAPI
+
+        bootstrap = self._bootstrap
+        return LogosAPI(
+            self._node,
+            metadata=self._metadata,
+            instance_id=bootstrap.instance,
+            persistence_path=Path(bootstrap.persistence_path) if bootstrap.persistence_path is not None else None,
+            include=tuple(Path(path) for path in bootstrap.include),
+        )
+
+
+def _enable_faulthandler() -> None:
+    import faulthandler
+
+    with contextlib.suppress(OSError, ValueError):
+        faulthandler.enable(file=2, all_threads=False)
+
+
+def _die_with_parent() -> None:
+    """Linux: be killed when the core's process dies, also if the control pipe was inherited by somebody else."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    pr_set_pdeathsig = 1
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)  # it died before we armed

@@ -1,0 +1,239 @@
+"""How a host process is started, and by which interpreter.
+
+Two ways, one control plane:
+
+* multiprocessing's **spawn** context, told not to run the app's main script again (so no ``__main__`` guard is needed)
+  and not to start a resource tracker (hosts share nothing that it would track, and it would outlive the app);
+* ``host_entry.py`` (the seed's ``logos_host``), run by another interpreter or as an executable of its own, found through
+  the module's metadata, ``LOGOS_HOST_PATH``, the application's directory, or next to the plugins directory.
+
+Neither puts a secret into argv or the environment.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from multiprocessing import context, popen_spawn_posix, process, reduction, spawn, util
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["HostCommand", "HostProcess", "find_host", "host_python", "start_host"]
+
+
+class HostProcess(Protocol):
+    """A started host, as its supervisor sees it."""
+
+    pid: int | None
+
+    def poll(self) -> int | None:
+        """The exit status if it has ended (negative: the signal that ended it), else None. Reaps it."""
+
+
+# --- by multiprocessing ---------------------------------------------------------------------------------------------
+
+
+class _Popen(popen_spawn_posix.Popen):
+    """spawn's Popen without the two things that an embedded host must not have: the app's main, and the tracker."""
+
+    def _launch(self, process_obj: process.BaseProcess) -> None:
+        payload = io.BytesIO()
+        context.set_spawning_popen(self)
+        try:
+            reduction.dump(_preparation_data(process_obj.name), payload)
+            reduction.dump(process_obj, payload)
+        finally:
+            context.set_spawning_popen(None)
+        opened: list[int] = []
+        try:
+            sentinel, child_end = os.pipe()
+            opened += [sentinel, child_end]
+            child_reads, parent_writes = os.pipe()
+            opened += [child_reads, parent_writes]
+            python = host_python()
+            command = spawn.get_command_line(pipe_handle=child_reads)
+            command[0] = python
+            self._fds.extend([child_reads, child_end])  # type: ignore[attr-defined]  # not in typeshed
+            self.pid = util.spawnv_passfds(os.fsencode(python), command, self._fds)  # type: ignore[attr-defined]  # not in typeshed
+            self.sentinel = sentinel
+            opened.remove(sentinel)
+            self.finalizer = util.Finalize(self, os.close, (sentinel,))
+            with open(parent_writes, "wb", closefd=False) as pipe:
+                pipe.write(payload.getbuffer())
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+
+def _preparation_data(name: str) -> dict[str, Any]:
+    """What ``multiprocessing.spawn.prepare`` gets in the child: no ``init_main_*``, so the app's main is not run."""
+    original: str = process.ORIGINAL_DIR  # type: ignore[attr-defined]  # not in typeshed
+    paths = [original if path == "" else path for path in sys.path]
+    return {
+        "log_to_stderr": False,
+        "authkey": process.current_process().authkey,
+        "name": name,
+        "sys_path": paths,
+        "sys_argv": ["logos_host"],
+        "orig_dir": original,
+        "dir": os.getcwd(),  # noqa: PTH109 - spawn wants a str
+        "start_method": "spawn",
+    }
+
+
+class _Process(context.SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
+        return _Popen(process_obj)
+
+
+class _SpawnedHost:
+    def __init__(self, host: _Process) -> None:
+        self._popen = host._popen  # type: ignore[attr-defined]
+        self._host = host
+        self.pid = host.pid
+
+    def poll(self) -> int | None:
+        status: int | None = self._popen.poll()
+        if status is not None:
+            self._host.join()
+            self._host.close()
+            self._popen = _Ended(status)
+        return status
+
+
+class _Ended:
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def poll(self) -> int:
+        return self._status
+
+
+def host_python() -> str:
+    """A real Python interpreter of this installation, also where ``sys.executable`` is none (an embedding program)."""
+    if sys.executable and "python" in Path(sys.executable).name.lower():
+        return sys.executable
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    bindir = sysconfig.get_path("scripts")
+    for folder in (bindir, f"{sys.exec_prefix}/bin", f"{sys.base_exec_prefix}/bin"):
+        for name in (version, "python3", "python"):
+            candidate = Path(folder) / name
+            if os.access(candidate, os.X_OK):
+                return str(candidate)
+    return sys.executable or version
+
+
+# --- by host_entry.py -----------------------------------------------------------------------------------------------
+
+
+class HostCommand:
+    """The command line that runs a host other than by multiprocessing; descriptors are appended."""
+
+    def __init__(self, argv: Sequence[str], origin: str) -> None:
+        self.argv = list(argv)
+        self.origin = origin
+        """Where it was found, for messages."""
+
+
+def find_host(interpreter: str | None, module_dir: Path | None, plugins_dirs: Sequence[Path]) -> HostCommand | None:
+    """Which host to use; None: the app's own interpreter, by multiprocessing.
+
+    In this order: ``interpreter`` of the module's metadata (relative to its folder), ``LOGOS_HOST_PATH``, a
+    ``logos_host`` in the application's directory, a ``logos_host`` next to a plugins directory.
+
+    Raises:
+        FileNotFoundError: the metadata names an interpreter that does not exist.
+    """
+    if interpreter is not None:
+        path = (module_dir or Path()) / Path(interpreter).expanduser()
+        command = _command(path, f"metadata 'interpreter': {interpreter}")
+        if command is None:
+            raise FileNotFoundError(f"the interpreter {path} does not exist or cannot be executed")
+        return command
+    named = os.environ.get("LOGOS_HOST_PATH")
+    if named:
+        command = _command(Path(named), "LOGOS_HOST_PATH")
+        if command is not None:
+            return command
+        import logging
+
+        logging.getLogger("logoscore").warning(
+            "LOGOS_HOST_PATH=%s does not exist or cannot be executed: ignored", named
+        )
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or (sys.argv[0] if sys.argv else "")
+    folders = [Path(main).resolve().parent] if main and Path(main).is_file() else []
+    folders += [parent for path in plugins_dirs for parent in (path.resolve().parent, path.resolve().parent / "bin")]
+    for folder in folders:
+        command = _command(folder / "logos_host", f"{folder}/logos_host")
+        # The script that pip installed beside this very interpreter would be the same host, only slower to start.
+        if command is not None and folder != Path(sysconfig.get_path("scripts")).resolve():
+            return command
+    return None
+
+
+def _command(path: Path, origin: str) -> HostCommand | None:
+    """``path`` may be an interpreter, a virtual environment, an executable host, or a host script."""
+    if path.is_dir():
+        path = path / "bin" / "python"
+    if not path.is_file():
+        return None
+    if path.suffix == ".py":
+        return HostCommand([host_python(), str(path)], origin)
+    if not os.access(path, os.X_OK):
+        return None
+    if path.name.startswith(("python", "pypy")):
+        return HostCommand([str(path), "-m", "host_entry"], origin)
+    return HostCommand([str(path)], origin)
+
+
+class _ForeignHost:
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self.pid: int | None = popen.pid
+
+    def poll(self) -> int | None:
+        return self._popen.poll()
+
+
+def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand | None) -> HostProcess:
+    """Start a host that speaks on ``control_fd`` and writes its stderr to ``stderr_fd``; both stay the caller's.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    if command is not None:
+        popen = subprocess.Popen(  # noqa: S603 - the command is the app's own configuration
+            [*command.argv, "--control-fd", str(control_fd)],
+            pass_fds=[control_fd],
+            stdin=subprocess.DEVNULL,
+            stderr=stderr_fd,
+            start_new_session=True,
+        )
+        return _ForeignHost(popen)
+    from logoscore.host import spawned_main
+
+    host = _Process(
+        target=spawned_main, name=f"logos_host {name}", args=(_Descriptor(control_fd), _Descriptor(stderr_fd))
+    )
+    host.start()
+    return _SpawnedHost(host)
+
+
+class _Descriptor:
+    """A descriptor that travels to a spawned child when it is pickled."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _detach, (reduction.DupFd(self._fd),)
+
+
+def _detach(duplicate: Any) -> int:
+    fd: int = duplicate.detach()
+    return fd

@@ -1,0 +1,112 @@
+"""From what discovery found to a module's instance. Runs in the host only: here the module's code is imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from logoscore.errors import ModuleLoadError
+from logoscore.interface import PluginInterface
+from logoscore.metadata import Metadata
+from logoscore.transport.messages import Bootstrap
+
+__all__ = ["create_module"]
+
+_PACKAGE: Final = "logos_modules"
+"""Files of a plugins directory are imported as ``logos_modules.<name>.<file>``, whatever else has their name."""
+
+
+def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
+    """Import the module's code, find its class, and make the one instance.
+
+    Raises:
+        ModuleLoadError: there is no class, more than one, or a wrong one.
+        BaseException: whatever the module's code raises.
+    """
+    cls = _find_class(bootstrap)
+    instance = cls()
+    if not isinstance(instance, PluginInterface):
+        raise ModuleLoadError(
+            f"{bootstrap.name}: {cls.__name__}() gives a {type(instance).__name__}, which is no PluginInterface",
+            module=bootstrap.name,
+        )
+    instance.name = metadata.name
+    instance.version = metadata.version
+    return instance
+
+
+def _find_class(bootstrap: Bootstrap) -> type[PluginInterface]:
+    if bootstrap.source == "class":
+        import cloudpickle
+
+        return _checked(cloudpickle.loads(bootstrap.pickled), bootstrap.name)
+    where, _, class_name = bootstrap.main.partition(":")
+    if bootstrap.source == "directory":
+        folder = Path(bootstrap.path)
+        if not where or where.endswith(".py"):
+            code = _import_file(bootstrap.name, folder, folder / (where or f"{bootstrap.name}.py"))
+        else:
+            sys.path.insert(0, str(folder))
+            code = importlib.import_module(where)
+    else:
+        code = importlib.import_module(where)
+    if class_name:
+        found = code
+        for part in class_name.split("."):
+            found = getattr(found, part, None)  # type: ignore[assignment]  # checked below
+        if found is None:
+            raise ModuleLoadError(f"{bootstrap.name}: {where} has no class {class_name!r}", module=bootstrap.name)
+        return _checked(found, bootstrap.name)
+    return _only_class(code, bootstrap.name)
+
+
+def _import_file(name: str, folder: Path, file: Path) -> ModuleType:
+    """Import one file of a module's folder, as part of a package whose path is that folder (relative imports work)."""
+    package = f"{_PACKAGE}.{name.replace('.', '_').replace('-', '_')}"
+    for parent, path in ((_PACKAGE, []), (package, [str(folder)])):
+        if parent not in sys.modules:
+            module = ModuleType(parent)
+            module.__path__ = path
+            sys.modules[parent] = module
+    # A module's folder is also where its own top-level imports look first, as a script's folder is.
+    sys.path.insert(0, str(folder))
+    full_name = f"{package}.{file.stem}"
+    spec = importlib.util.spec_from_file_location(full_name, file)
+    if spec is None or spec.loader is None:
+        raise ModuleLoadError(f"{name}: {file} is no Python file", module=name)
+    code = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = code
+    spec.loader.exec_module(code)
+    return code
+
+
+def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
+    classes = [
+        value
+        for value in vars(code).values()
+        if inspect.isclass(value)
+        and issubclass(value, PluginInterface)
+        and value is not PluginInterface
+        and value.__module__ == code.__name__
+    ]
+    if len(classes) != 1:
+        found = ", ".join(sorted(cls.__name__ for cls in classes)) or "none"
+        raise ModuleLoadError(
+            f"{name}: {code.__file__} must define one PluginInterface subclass; found: {found}. "
+            f"Name the right one with the metadata key 'main'",
+            module=name,
+        )
+    return classes[0]
+
+
+def _checked(found: object, name: str) -> type[PluginInterface]:
+    if not (inspect.isclass(found) and issubclass(found, PluginInterface)):
+        raise ModuleLoadError(
+            f"{name}: {getattr(found, '__name__', found)!r} is no subclass of PluginInterface", module=name
+        )
+    return found

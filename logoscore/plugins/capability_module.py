@@ -1,0 +1,70 @@
+"""The built-in capability module: who may reach whom. Runs in a host of its own, like any module.
+
+    A ─ requestModule("A", "B") ─▶ here ─ policy? (the core asks its hooks) ─▶ token_AB
+                                     ─ informModuleToken(token_1, "A", token_AB) ─▶ B saves it
+    A ◀──────── token_AB ───────────┘
+
+Rules: a module asks only in its own name, and its name is its channel's. Tokens are random UUIDs, a fresh one for each
+request; the one before is void. Denials are logged with both names and without a token.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from logoscore.errors import AuthenticationError, LogosError, PermissionDeniedError, UnknownModuleError
+from logoscore.interface import PluginInterface, invokable
+from logoscore.session.api import LogosAPI
+from logoscore.session.execution import current_call, deadline_after, yield_turn
+from logoscore.session.provider import INFORM_TOKEN
+from logoscore.tokens import new_token
+from logoscore.transport.messages import Authorize
+
+__all__ = ["CapabilityModule"]
+
+
+class CapabilityModule(PluginInterface):
+    """Issues the tokens for calls between modules."""
+
+    def init_logos(self, api: LogosAPI) -> None:
+        self.api = api
+        self._node = api._node
+
+    @invokable
+    def request_module(self, from_module_name: Any, module_name: Any) -> str:
+        """Get a token with which ``from_module_name``, who must be the caller, may call ``module_name``.
+
+        ``module_name`` may also be a capability that a module provides.
+        """
+        return self._request(from_module_name, module_name)
+
+    requestModule = request_module  # the seed's name for it
+
+    def _request(self, requester: Any, target: Any) -> str:
+        caller = self.api.current_caller().name
+        if requester != caller:
+            raise AuthenticationError(f"{caller} may not ask for tokens in the name of {str(requester)[:64]!r}")
+        if not isinstance(target, str) or not target:
+            raise UnknownModuleError(f"{caller} asked for a token without saying for which module")
+        name = self._authorize(caller, target)
+        token = new_token()
+        own_token = self._node.tokens.held(name)
+        if own_token is None:
+            raise UnknownModuleError(f"{name} has just been unloaded", module=name)
+        self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
+        return token
+
+    def _authorize(self, requester: str, target: str) -> str:
+        """The name of the module that ``target`` means, if the policy allows it."""
+        call = current_call.get()
+        deadline = call.deadline if call is not None else deadline_after(self._node.default_timeout)
+        try:
+            with yield_turn():
+                name: str = self._node.request(lambda number: Authorize(number, requester, target), deadline)
+        except PermissionDeniedError:
+            logging.getLogger("logoscore").warning("%s was denied access to %s", requester, target)
+            raise
+        except LogosError:
+            raise
+        return name

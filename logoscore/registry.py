@@ -1,0 +1,233 @@
+"""What the core knows of each module, and the table of a module's life. Pure bookkeeping.
+
+          load               ready
+known ──────────▶ loading ──────────▶ loaded ──────────▶ unloading ──────▶ known
+  ▲                  │ failed            │ ended  unload             ended
+  └──────────────────┘                   ▼
+                                      crashed ── load ──▶ loading
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from logoscore.errors import LogosError, ModuleNotLoadedError, StateError, UnknownModuleError
+from logoscore.metadata import Metadata
+from logoscore.plugins.spec import ModuleSpec
+
+__all__ = [
+    "CRASHED",
+    "KNOWN",
+    "LOADED",
+    "LOADING",
+    "TRANSITIONS",
+    "UNLOADING",
+    "ModuleRecord",
+    "PluginInfo",
+    "Registry",
+]
+
+KNOWN: Final = "known"
+LOADING: Final = "loading"
+LOADED: Final = "loaded"
+UNLOADING: Final = "unloading"
+CRASHED: Final = "crashed"
+
+TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
+    (KNOWN, "load"): LOADING,
+    (CRASHED, "load"): LOADING,
+    (LOADING, "ready"): LOADED,
+    (LOADING, "failed"): KNOWN,
+    (LOADED, "unload"): UNLOADING,
+    (LOADED, "ended"): CRASHED,
+    (UNLOADING, "ended"): KNOWN,
+}
+"""(state, what happens) → next state. What is not here cannot happen."""
+
+
+@dataclass
+class ModuleRecord:
+    """One known module."""
+
+    spec: ModuleSpec
+    state: str = KNOWN
+    pid: int | None = None
+    instance: str | None = None
+    token: str | None = field(default=None, repr=False)
+    loaded_at: float | None = None
+    restarts: int = 0
+    last_exit: str | None = None
+    pickled: bytes = field(default=b"", repr=False)
+    """Of a class that the app loads directly: the class, by cloudpickle."""
+    host: Any = field(default=None, repr=False)
+    """Whoever supervises its process while it has one."""
+    settled: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set while the state is not a passing one (loading, unloading)."""
+
+    def __post_init__(self) -> None:
+        self.settled.set()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def advance(self, happening: str) -> None:
+        """Go on to the next state.
+
+        Raises:
+            StateError: ``happening`` cannot happen in this state.
+        """
+        after = TRANSITIONS.get((self.state, happening))
+        if after is None:
+            raise StateError(f"{self.name} is {self.state}: {happening!r} cannot happen now")
+        self.state = after
+        if after in {LOADING, UNLOADING}:
+            self.settled.clear()
+        else:
+            self.settled.set()
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """What is known of a module now. ``loaded_at``: seconds since the epoch; ``last_exit``: how its process ended last."""
+
+    name: str
+    version: str
+    path: Path
+    state: str
+    pid: int | None
+    loaded_at: float | None
+    restarts: int
+    last_exit: str | None
+    dependencies: list[str]
+    dependents: list[str]
+    capabilities: list[str]
+    metadata: Metadata
+
+
+class Registry:
+    """All known modules. Callers hold ``lock`` for what they decide on several of these answers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._records: dict[str, ModuleRecord] = {}
+
+    def add(self, spec: ModuleSpec) -> ModuleRecord:
+        """Make a module known, or replace what was known of one that has no process.
+
+        Raises:
+            StateError: it is loaded, and this is another module of that name.
+        """
+        with self.lock:
+            record = self._records.get(spec.name)
+            if record is None:
+                record = self._records[spec.name] = ModuleRecord(spec)
+            elif record.state in {KNOWN, CRASHED}:
+                record.spec = spec
+            elif record.spec.path != spec.path:
+                raise StateError(f"a module {spec.name!r} from {record.spec.path} is {record.state} already")
+            return record
+
+    def replace_known(self, specs: Mapping[str, ModuleSpec], keep: set[str]) -> None:
+        """After a new scan: add what was found, forget what vanished and is neither loaded nor in ``keep``."""
+        with self.lock:
+            for name, record in list(self._records.items()):
+                if name not in specs and name not in keep and record.state in {KNOWN, CRASHED}:
+                    del self._records[name]
+            for spec in specs.values():
+                if spec.name not in self._records or self._records[spec.name].state in {KNOWN, CRASHED}:
+                    self.add(spec)
+
+    def get(self, name: str) -> ModuleRecord:
+        """The record of a known module.
+
+        Raises:
+            UnknownModuleError: there is none of that name.
+        """
+        with self.lock:
+            record = self._records.get(name) if isinstance(name, str) else None
+            if record is None:
+                raise self.unknown(name)
+            return record
+
+    def loaded(self, name: str) -> ModuleRecord:
+        """The record of a loaded module.
+
+        Raises:
+            UnknownModuleError, ModuleNotLoadedError: there is none.
+        """
+        record = self.get(name)
+        if record.state != LOADED:
+            raise self.not_loaded(record)
+        return record
+
+    def unknown(self, name: object) -> LogosError:
+        """The error for a name that nobody has."""
+        with self.lock:
+            known = ", ".join(sorted(self._records)) or "none"
+        shown = repr(name) if isinstance(name, str) else f"{name!r} (a module's name is a str)"
+        return UnknownModuleError(
+            f"no module {shown[:200]} is known; known are: {known}", module=name if isinstance(name, str) else None
+        )
+
+    @staticmethod
+    def not_loaded(record: ModuleRecord) -> LogosError:
+        """The error for a module that is known but has no process."""
+        why = f" (it crashed: {record.last_exit})" if record.state == CRASHED else ""
+        return ModuleNotLoadedError(f"module {record.name!r} is {record.state}, not loaded{why}", module=record.name)
+
+    def names(self, *states: str) -> list[str]:
+        """The names of the modules in one of ``states`` (none given: of all), sorted."""
+        with self.lock:
+            return sorted(name for name, record in self._records.items() if not states or record.state in states)
+
+    def records(self, *states: str) -> list[ModuleRecord]:
+        """Likewise, the records."""
+        with self.lock:
+            return [self._records[name] for name in self.names(*states)]
+
+    def metadata(self) -> dict[str, Metadata]:
+        """Every known module's metadata, by name."""
+        with self.lock:
+            return {name: record.spec.metadata for name, record in self._records.items()}
+
+    def dependents(self, name: str) -> list[str]:
+        """Who of the modules that have a process depends on ``name`` directly, sorted."""
+        with self.lock:
+            return sorted(
+                record.name
+                for record in self._records.values()
+                if record.state in {LOADING, LOADED}
+                and any(dependency.name == name for dependency in record.spec.metadata.dependencies)
+            )
+
+    def provider_of(self, capability: str) -> str | None:
+        """The module that provides ``capability``: a loaded one before others, then by name."""
+        with self.lock:
+            providers = [r for r in self._records.values() if capability in r.spec.metadata.capabilities]
+            best = min(providers, key=lambda r: (r.state not in {LOADED, LOADING}, r.name), default=None)
+            return best.name if best is not None else None
+
+    def info(self, name: str) -> PluginInfo:
+        """See :class:`PluginInfo`. Raises UnknownModuleError."""
+        with self.lock:
+            record = self.get(name)
+            metadata = record.spec.metadata
+            return PluginInfo(
+                name=name,
+                version=metadata.version,
+                path=record.spec.path,
+                state=record.state,
+                pid=record.pid,
+                loaded_at=record.loaded_at,
+                restarts=record.restarts,
+                last_exit=record.last_exit,
+                dependencies=[dependency.name for dependency in metadata.dependencies],
+                dependents=self.dependents(name),
+                capabilities=list(metadata.capabilities),
+                metadata=metadata,
+            )

@@ -1,0 +1,1 @@
+"""What every process of logoscore has, app and host alike: clients, provider, events, tokens in use."""

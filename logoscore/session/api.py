@@ -1,0 +1,97 @@
+"""LogosAPI: what a module gets in ``init_logos``, and the app as ``core.api``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logoscore.interface import Event
+from logoscore.session.execution import Caller, current_caller
+
+if TYPE_CHECKING:
+    from logoscore.metadata import Metadata
+    from logoscore.session.client import LogosAPIClient
+    from logoscore.session.node import Node
+    from logoscore.session.provider import LogosAPIProvider
+    from logoscore.session.subscription import Subscription
+    from logoscore.tokens import TokenManager
+
+__all__ = ["LogosAPI"]
+
+
+class LogosAPI:
+    """One party's way to the others. A module has one; the app's is ``core.api``. Thread-safe.
+
+    Attributes:
+        name: who I am.
+        metadata: what ``metadata.json`` says of me; None for the app.
+        instance_id: unique for each load.
+        include: the files that my metadata lists, as absolute paths.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        metadata: Metadata | None,
+        instance_id: str,
+        persistence_path: Path | None,
+        include: tuple[Path, ...] = (),
+    ) -> None:
+        self._node = node
+        self.name = node.name
+        self.metadata = metadata
+        self.instance_id = instance_id
+        self.include = include
+        self._persistence_path = persistence_path
+
+    @property
+    def persistence_path(self) -> Path | None:
+        """A folder of this module's own, made when first asked for; None if the app gave no ``persistence_dir``."""
+        if self._persistence_path is not None:
+            self._persistence_path.mkdir(parents=True, exist_ok=True)
+        return self._persistence_path
+
+    @property
+    def provider(self) -> LogosAPIProvider:
+        """The part that serves calls to me."""
+        return self._node.provider
+
+    @property
+    def tokens(self) -> TokenManager:
+        """Who may call me, and what I present to others."""
+        return self._node.tokens
+
+    def get_client(self, target: str) -> LogosAPIClient:
+        """The client for module ``target`` (or for whoever provides a capability of that name), always the same one.
+
+        Nothing happens yet: the first call asks the capability module for the pair's token and opens the channel.
+        """
+        return self._node.client(target)
+
+    def trigger(self, event: str, *data: Any) -> None:
+        """Publish an event to everybody who has subscribed to it.
+
+        Waits, within the running call's deadline or the default timeout, for subscribers that chose to block when they
+        are full.
+
+        Raises:
+            SerializationError: the data cannot travel.
+        """
+        self._node.publisher.trigger(event, data)
+
+    def on_event(self, module: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
+        """Call ``callback(event)`` for each such event of ``module``; see :meth:`LogosAPIClient.on_event`."""
+        return self.get_client(module).on_event(event, callback)
+
+    def current_caller(self) -> Caller:
+        """Who called the method that runs now (``name``), and how long he waits (``remaining``, seconds).
+
+        Raises:
+            StateError: outside of a call.
+        """
+        return current_caller()
+
+    def __repr__(self) -> str:
+        return f"<LogosAPI of {self.name}>"

@@ -1,0 +1,111 @@
+"""The event loop of a process's ``async def`` methods: one thread, started with the first of them.
+
+asyncio is imported only then: it costs a host tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from logoscore.session.execution import RunningCall, current_call
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["AsyncRunner"]
+
+Done = Callable[[Any, BaseException | None], None]
+
+
+class AsyncRunner:
+    """Runs coroutines of one module.
+
+    Args:
+        module: for the thread's name.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, running."""
+        with self._lock:
+            if self._loop is None:
+                import asyncio
+
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._run_loop, args=(self._loop,), name=f"logos-loop-{self._module}", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    @staticmethod
+    def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], call: RunningCall, done: Done) -> None:
+        """Run ``coroutine`` as ``call``; ``done(result, exception)`` is called on the loop's thread, exactly once."""
+        loop = self.loop
+
+        async def main() -> None:
+            import asyncio
+
+            task = asyncio.current_task()
+            assert task is not None
+            current_call.set(call)
+
+            def cancel() -> None:
+                loop.call_soon_threadsafe(task.cancel)
+
+            call.on_cancel = cancel
+            if call.cancelled:
+                task.cancel()
+            try:
+                result = await coroutine
+            except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is the call's result
+                done(None, exc)
+            else:
+                done(result, None)
+
+        loop.call_soon_threadsafe(lambda: _keep(loop.create_task(main())))
+
+    def stop(self) -> None:
+        """End the loop and its thread; what still runs is cancelled."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+
+        def cancel_all() -> None:
+            import asyncio
+
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.call_soon(loop.stop)
+
+        loop.call_soon_threadsafe(cancel_all)
+        thread.join(5)
+
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def _keep(task: asyncio.Task[Any]) -> None:
+    """The loop itself keeps only weak references to tasks."""
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)

@@ -1,0 +1,327 @@
+"""LogosAPIClient: how one party calls another and hears its events.
+
+    call ─▶ connect if need be: token from the capability module, channel from the core
+         ─▶ encode ─▶ frame with token and deadline ─▶ CallLink ─▶ reply ─▶ decode, or raise what it says
+
+Rules: a client is made at once and connected by its first call; when its channel was closed (the module was reloaded,
+restarted, or the token revoked) the next call connects again, once. A call that was under way then is not repeated: only
+its maker knows whether that is safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from logoscore.errors import (
+    CallTimeoutError,
+    LogosError,
+    ModuleNotLoadedError,
+    ProtocolViolationError,
+    SerializationError,
+)
+from logoscore.interface import Event, MethodInfo
+from logoscore.session.execution import current_call, deadline_after, seconds_left, yield_turn
+from logoscore.session.outgoing import CallLink
+from logoscore.session.provider import GET_METHODS
+from logoscore.session.streams import Stream
+from logoscore.session.subscription import Overflow, Subscription
+from logoscore.session.wire_errors import from_wire
+from logoscore.transport import frame as fr
+from logoscore.transport.codec import by_id
+from logoscore.transport.messages import WireError
+
+if TYPE_CHECKING:
+    from logoscore.session.call import Call
+    from logoscore.session.node import Node
+
+__all__ = ["LogosAPIClient"]
+
+_T = TypeVar("_T")
+_wire_error: msgspec.msgpack.Decoder[WireError] = msgspec.msgpack.Decoder(WireError)
+
+
+class LogosAPIClient:
+    """Calls one module and hears its events, on behalf of one party. Thread-safe. Made by ``LogosAPI.get_client``."""
+
+    def __init__(self, node: Node, target: str) -> None:
+        self._node = node
+        self._target = target
+        self._link: CallLink | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The module that this client reaches."""
+        return self._target
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    def call(self, method: str, *args: Any, timeout: float | None = None) -> Any:
+        """Call ``method`` and wait for its result.
+
+        Args:
+            timeout: seconds; None: the default (20), or inside a call what is left of its deadline. A nested call never
+                gets more than that.
+
+        Raises:
+            UnknownModuleError, ModuleNotLoadedError: there is nobody to call.
+            PermissionDeniedError: the policy said no.
+            UnknownMethodError, InvalidArgumentsError, SerializationError: the call cannot be made like this.
+            RemoteError: the method raised.
+            CallTimeoutError: no reply until the deadline; the module was told.
+            ModuleCrashedError, ChannelClosedError: the module ended meanwhile.
+        """
+        return self._call(fr.CALL, method, args, None, timeout)
+
+    def _call(
+        self, kind: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None
+    ) -> Any:
+        deadline = self._deadline(timeout)
+        link = self._link
+        if link is None or link.error is not None:
+            link = self._connect(deadline)
+        call_id = link.next_id()
+        frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
+        if current_call.get() is None:
+            reply = link.roundtrip(call_id, frame, deadline)
+        else:
+            with yield_turn():
+                reply = link.roundtrip(call_id, frame, deadline)
+        if reply is None:
+            self._node.cancel(link.link, call_id)
+            raise self._timed_out(method, timeout)
+        return self._value(reply, link)
+
+    def _deadline(self, timeout: float | None) -> int:
+        if timeout is None:
+            timeout = self._node.default_timeout
+        elif not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout != timeout or timeout < 0:
+            raise ValueError(f"timeout is a number of seconds of at least 0, or None, not {timeout!r}")
+        deadline = deadline_after(timeout)
+        call = current_call.get()
+        return deadline if call is None else min(deadline, call.deadline)
+
+    def _frame(
+        self,
+        link: CallLink,
+        kind: int,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        call_id: int,
+        deadline: int,
+    ) -> bytes | list[bytes | memoryview]:
+        codec = by_id(link.codec)
+        try:
+            head, buffers = codec.encode_arguments(args, kwargs)
+            name = method.encode()
+        except SerializationError as exc:
+            text = f"{self._target}.{method}: {exc}"
+            raise SerializationError(text, path=exc.path, type_name=exc.type_name) from None
+        except AttributeError:
+            raise TypeError(f"a method's name is a str, not {type(method).__name__}") from None
+        flags = fr.KWARGS if kwargs else 0
+        token = self._node.tokens.held_bytes(self._target)
+        if token is None:  # somebody took it away
+            self._node.authenticate(self._target, deadline)
+            token = self._node.tokens.held_bytes(self._target) or fr.NO_TOKEN
+        if not buffers:
+            return fr.HEADER.pack(kind, codec.ID, flags, len(name), call_id, deadline, token) + name + head
+        header = fr.HEADER.pack(kind, codec.ID, flags | fr.BUFFERS, len(name), call_id, deadline, token)
+        return [header + name, *fr.join_payload(head, buffers)]
+
+    def _value(self, reply: bytes, link: CallLink) -> Any:
+        """The value in a reply, or the error that it carries, raised."""
+        frame = fr.parse(reply)
+        if frame.kind == fr.ERROR:
+            try:
+                raise from_wire(_wire_error.decode(frame.payload))
+            except msgspec.MsgspecError as exc:
+                raise ProtocolViolationError(f"{self._target} sent an error that cannot be read: {exc}") from None
+        if frame.codec != link.codec:
+            raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec}")
+        return by_id(link.codec).decode(*fr.split_payload(frame.payload, frame.flags))
+
+    def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
+        limit = self._node.default_timeout if timeout is None else timeout
+        call = current_call.get()
+        whose = (
+            f"{limit:g} s" if call is None else f"{limit:g} s, or what was left of the deadline of {call.peer}'s call"
+        )
+        return CallTimeoutError(
+            f"{self._target}.{method} did not reply within {whose}", module=self._target, method=method
+        )
+
+    # --- connecting -------------------------------------------------------------------------------------------------
+
+    def _connect(self, deadline: int) -> CallLink:
+        with yield_turn():
+            if not self._connecting.acquire(timeout=min(seconds_left(deadline), threading.TIMEOUT_MAX)):
+                raise self._timed_out("(connecting)", None)
+            try:
+                link = self._link
+                if link is None or link.error is not None:
+                    self._link = link = self._node.connect(self._target, deadline)
+                return link
+            finally:
+                self._connecting.release()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until the module is loaded and can be called.
+
+        Raises:
+            CallTimeoutError: it was not within ``timeout`` seconds (None: the default timeout).
+            UnknownModuleError: nobody knows it.
+            PermissionDeniedError: the policy said no.
+        """
+        deadline = self._deadline(timeout)
+        pause = threading.Event()
+        while True:
+            try:
+                link = self._link
+                if link is None or link.error is not None:
+                    self._connect(deadline)
+                return
+            except ModuleNotLoadedError:
+                if seconds_left(deadline) <= 0:
+                    raise CallTimeoutError(
+                        f"{self._target} was not loaded in time", module=self._target, method="wait_ready"
+                    ) from None
+            # Not a wait for a state that somebody could announce to us: it may be loaded at any time, by anybody.
+            with yield_turn():
+                pause.wait(min(0.02, seconds_left(deadline)))
+
+    # --- asynchronous calls -----------------------------------------------------------------------------------------
+
+    def submit(self, method: str, *args: Any, timeout: float | None = None) -> Call:
+        """Begin a call; returns a ``concurrent.futures.Future`` that can also be awaited.
+
+        What :meth:`call` raises because of the arguments or the connection is raised here, the rest by the future.
+        ``cancel()`` reaches the callee.
+        """
+        return self._submit(method, args, None, timeout)
+
+    def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None) -> Call:
+        from logoscore.session.call import Call
+
+        deadline = self._deadline(timeout)
+        link = self._link
+        if link is None or link.error is not None:
+            link = self._connect(deadline)
+        call_id = link.next_id()
+        frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
+        bound = link
+
+        def abandon() -> None:
+            bound.forget(call_id)
+            self._node.cancel(bound.link, call_id)
+
+        def timed_out() -> LogosError:
+            self._node.cancel(bound.link, call_id)
+            return self._timed_out(method, timeout)
+
+        call = Call(lambda reply: self._value(reply, bound), abandon, timed_out)
+        try:
+            with yield_turn():
+                link.start(call_id, call.waiter, frame, deadline, deadline)
+        except TimeoutError:
+            raise self._timed_out(method, timeout) from None
+        return call
+
+    def stream(self, method: str, *args: Any) -> Stream:
+        """Call a generator method, sync or async; returns an iterator over its items (also for ``async for``).
+
+        At most 16 items are under way; the generator rests while nobody takes them. Each item must come within the
+        default timeout. ``close()``, or leaving a ``with`` block, ends it early.
+        """
+        deadline = self._deadline(None)
+        link = self._link
+        if link is None or link.error is not None:
+            link = self._connect(deadline)
+        call_id = link.next_id()
+        bound = link
+
+        def send(kind: int) -> None:
+            if kind == fr.STREAM_CLOSE:
+                bound.forget(call_id)
+            token = self._node.tokens.held_bytes(self._target) or fr.NO_TOKEN
+            header = fr.HEADER.pack(kind, bound.codec, 0, 0, call_id, fr.FOREVER, token)
+            try:
+                bound.send(header, deadline_after(self._node.default_timeout))
+            except (LogosError, TimeoutError):
+                if kind != fr.STREAM_CLOSE:
+                    raise
+
+        stream = Stream(
+            self._node.default_timeout, lambda data: self._value(data, bound), send, f"{self._target}.{method}"
+        )
+        frame = self._frame(link, fr.STREAM_OPEN, method, args, None, call_id, fr.FOREVER)
+        try:
+            with yield_turn():
+                link.start(call_id, stream, frame, deadline, fr.FOREVER)
+        except TimeoutError:
+            raise self._timed_out(method, None) from None
+        return stream
+
+    # --- introspection and typed views ------------------------------------------------------------------------------
+
+    def methods(self) -> list[MethodInfo]:
+        """The module's invokable methods, sorted by name."""
+        return cast("list[MethodInfo]", self._call(fr.SYSTEM, GET_METHODS.decode(), (), None, None))
+
+    def system(self, method: str, *args: Any) -> Any:
+        """Call the target's ModuleProxy itself. For the built-in modules."""
+        return self._call(fr.SYSTEM, method, args, None, None)
+
+    def bind(self, interface: type[_T]) -> _T:
+        """A typed view: an object with the methods of ``interface`` (a Protocol or any class), each of which calls.
+
+        ``def`` methods call and wait, ``async def`` methods return awaitables, generator methods stream. Defaults and
+        keyword arguments are those of the interface; results of annotated methods are converted to the annotation.
+
+        Raises:
+            TypeError: ``interface`` is no class, or has no public methods.
+        """
+        from logoscore.session.binding import bind
+
+        return bind(self, interface)
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, event: str | None = None, *, maxsize: int = 1024, overflow: Overflow = "block") -> Subscription:
+        """Hear the module's events from now on; it need not be loaded yet, and may be reloaded.
+
+        Args:
+            event: its name; None: every event.
+            maxsize: how many events may wait here.
+            overflow: what happens beyond that: "block", "drop_oldest", "drop_newest" or "disconnect".
+
+        Raises:
+            UnknownModuleError: nobody knows the module.
+            PermissionDeniedError: the policy said no.
+        """
+        return self._node.subscribe(self._target, event, maxsize, overflow)
+
+    def on_event(self, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
+        """Call ``callback(event)`` for every such event, on a thread of this subscription. ``cancel()`` ends it.
+
+        In a module the callback takes its turn like a call does. What it raises is logged.
+        """
+        if not callable(callback):
+            raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
+        return self._node.listen(self._target, event, callback)
+
+    def __repr__(self) -> str:
+        state = "connected" if self._link is not None and self._link.error is None else "not connected"
+        return f"<LogosAPIClient {self._node.name} → {self._target}: {state}>"
+
+    # for Node
+
+    def drop(self, link: CallLink) -> None:
+        """This link is closed."""
+        if self._link is link:
+            self._link = None

@@ -1,0 +1,134 @@
+"""Values against annotations: msgspec's strict conversion, and the few things that it sees otherwise than we do. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from logoscore.transport.records import unstructure
+
+__all__ = ["checkable", "convert"]
+
+#: Values of these types arrive as themselves, so text is never taken for them (base64 would be a guess).
+_NATIVE: Final = (bytes, bytearray, memoryview)
+
+
+def checkable(hint: Any) -> bool:
+    """Whether there is anything to check for this annotation."""
+    return hint not in {Any, object, inspect.Parameter.empty} and not isinstance(hint, (str, typing.TypeVar))
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """``value`` as the annotation ``hint`` wants it.
+
+    Raises:
+        msgspec.ValidationError: it does not fit; the text ends with the path, as msgspec words it.
+    """
+    plain = unstructure(value) if _mentions_records(hint) else value
+    try:
+        return _convert(plain, hint, value)
+    except msgspec.ValidationError:
+        whole = _integral(unstructure(value), hint)
+        if whole is plain:
+            raise
+        return _convert(whole, hint, value)
+
+
+def _mentions_records(hint: Any) -> bool:
+    """Whether a dataclass, struct or enum stands somewhere in ``hint``: these are checked field by field.
+
+    (Elsewhere a record is left as it is: under ``dict[str, Any]`` it keeps its class.)
+    """
+    try:
+        return _mentions_records_cached(hint)
+    except TypeError:  # unhashable, as Annotated with a list in it
+        return any(map(_mentions_records, typing.get_args(hint)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _mentions_records_cached(hint: Any) -> bool:
+    if isinstance(hint, type) and typing.get_origin(hint) is None:
+        return dataclasses.is_dataclass(hint) or issubclass(hint, (msgspec.Struct, enum.Enum))
+    return any(map(_mentions_records, typing.get_args(hint)))
+
+
+def _convert(plain: Any, hint: Any, original: Any) -> Any:
+    try:
+        return msgspec.convert(plain, hint, builtin_types=_NATIVE)
+    except msgspec.ValidationError:
+        raise
+    except TypeError:
+        return _by_instance(original, hint)
+
+
+def _by_instance(value: Any, hint: Any) -> Any:
+    """For annotations that msgspec does not support."""
+    arms = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+    for arm in arms:
+        kind = typing.get_origin(arm) or arm
+        if kind is Callable or not isinstance(kind, type):
+            return value
+        try:
+            if isinstance(value, kind):
+                return value
+        except TypeError:  # a Protocol that cannot be checked at run time
+            return value
+    if len(arms) > 1:
+        for arm in arms:
+            try:
+                return convert(value, arm)
+            except msgspec.ValidationError:
+                continue
+    raise msgspec.ValidationError(f"Expected `{inspect.formatannotation(hint)}`, got `{type(value).__name__}`")
+
+
+def _integral(value: Any, hint: Any) -> Any:
+    """``value`` with floats that have no fraction made ints where ``hint`` wants ints; the same object if there are none."""
+    origin = typing.get_origin(hint)
+    args = typing.get_args(hint)
+    if hint is int:
+        return int(value) if type(value) is float and value.is_integer() else value
+    if origin is typing.Annotated:
+        return _integral(value, args[0])
+    if origin in {typing.Union, types.UnionType}:
+        return value if float in args else next((v for arm in args if (v := _integral(value, arm)) is not value), value)
+    if isinstance(value, (list, tuple, set, frozenset)) and args:
+        return _integral_items(value, args, origin)
+    if isinstance(value, dict):
+        if origin is dict or len(args) == 2:
+            return _changed(value, {_integral(k, args[0]): _integral(v, args[1]) for k, v in value.items()})
+        fields = _field_hints(hint)
+        if fields:
+            return _changed(value, {k: _integral(v, fields[k]) if k in fields else v for k, v in value.items()})
+    return value
+
+
+def _integral_items(value: Any, args: tuple[Any, ...], origin: Any) -> Any:
+    if origin is tuple and not (len(args) == 2 and args[1] is ...):
+        if len(args) != len(value):
+            return value
+        items = [_integral(item, arg) for item, arg in zip(value, args, strict=True)]
+    else:
+        items = [_integral(item, args[0]) for item in value]
+    return type(value)(items) if any(a is not b for a, b in zip(items, value, strict=True)) else value
+
+
+def _changed(old: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:
+    return new if any(a is not b for a, b in zip(old.values(), new.values(), strict=True)) else old
+
+
+def _field_hints(hint: Any) -> dict[str, Any]:
+    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct)):
+        try:
+            return typing.get_type_hints(hint, include_extras=True)
+        except Exception:  # noqa: BLE001 - annotations are arbitrary expressions; msgspec has reported the mismatch
+            return {}
+    return {}

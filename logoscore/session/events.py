@@ -1,0 +1,199 @@
+"""Events of one party: the publisher's links out, and the subscriber's links in.
+
+    trigger ─▶ encoded once ─▶ every link whose filter wants it ─▶ ring ‖ ring ─▶ reader thread ─▶ subscriptions
+
+Rules:
+
+* Events have a channel of their own, so a slow subscriber never delays a reply; one per pair of modules, whatever the
+  number of subscriptions.
+* One lock orders the events of a publisher: every subscriber sees them in the order of their sequence numbers.
+* A full ring makes ``trigger`` wait, at most until the running call's deadline or the default timeout; a subscriber
+  that has not read until then is cut off, loudly, and the others go on.
+* The subscriber's wish lives in the core, which arms it before the publisher's ``init_logos`` runs, at every load.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.interface import Event
+from logoscore.session.execution import current_call, deadline_after, yield_turn
+from logoscore.session.subscription import Subscription
+from logoscore.session.threads import ThreadGroup
+from logoscore.transport.channel import Channel, Receiver, Sender
+from logoscore.transport.codec import SAFE
+from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, join_payload, parse, split_payload
+
+__all__ = ["EventLink", "Publisher"]
+
+
+class _Outlet:
+    """One subscriber of a publisher."""
+
+    def __init__(self, peer: str, channel: Channel, names: Collection[str] | None) -> None:
+        self.peer = peer
+        self.channel = channel
+        self.names = names
+        self.sender: Sender = channel.senders[0]
+
+    def wants(self, name: str) -> bool:
+        return self.names is None or name in self.names
+
+
+class Publisher:
+    """What a party publishes.
+
+    Args:
+        module: the party's name.
+        default_timeout: seconds that a full subscriber may delay ``trigger``.
+    """
+
+    def __init__(self, module: str, default_timeout: float) -> None:
+        self.module = module
+        self.events = 0
+        self._timeout = default_timeout
+        self._order = threading.Lock()
+        self._lock = threading.Lock()
+        self._outlets: dict[int, _Outlet] = {}
+
+    def add(self, link: int, peer: str, channel: Channel, names: Collection[str] | None) -> None:
+        """A subscriber came."""
+        with self._lock:
+            self._outlets[link] = _Outlet(peer, channel, names)
+
+    def set_filter(self, link: int, names: Collection[str] | None) -> None:
+        """A subscriber wants other events from now on."""
+        with self._lock:
+            if link in self._outlets:
+                self._outlets[link].names = names
+
+    def remove(self, link: int, error: LogosError) -> bool:
+        """A subscriber went. False if there is none of that number."""
+        with self._lock:
+            outlet = self._outlets.pop(link, None)
+        if outlet is None:
+            return False
+        outlet.channel.close(error)
+        outlet.channel.dispose()
+        return True
+
+    def close(self, error: LogosError) -> None:
+        """All of them went."""
+        for link in list(self._outlets):
+            self.remove(link, error)
+
+    def trigger(self, name: str, data: tuple[Any, ...]) -> None:
+        """Publish one event to everybody who wants it now.
+
+        Raises:
+            SerializationError: the data cannot travel.
+            TypeError: ``name`` is not a non-empty str.
+        """
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"an event's name is a non-empty str, not {name!r}")
+        head, buffers = SAFE.encode_arguments(data)
+        encoded = name.encode()
+        flags = BUFFERS if buffers else 0
+        pieces = join_payload(head, buffers) if buffers else [head]
+        call = current_call.get()
+        deadline = deadline_after(self._timeout)
+        if call is not None:
+            deadline = min(deadline, call.deadline)
+        if not self._order.acquire(blocking=False):
+            with yield_turn():
+                self._order.acquire()
+        try:
+            self.events += 1
+            header = HEADER.pack(EVENT, SAFE.ID, flags, len(encoded), self.events, time.time_ns(), NO_TOKEN)
+            with self._lock:
+                outlets = [(link, outlet) for link, outlet in self._outlets.items() if outlet.wants(name)]
+            for link, outlet in outlets:
+                self._send(link, outlet, [header + encoded, *pieces], deadline)
+        finally:
+            self._order.release()
+
+    def _send(self, link: int, outlet: _Outlet, frame: list[bytes | memoryview], deadline: int) -> None:
+        message = b"".join(frame) if sum(map(len, frame)) <= outlet.sender.ring.max_payload else None
+        try:
+            if message is not None and outlet.sender.try_send(message):
+                return
+            with yield_turn():
+                outlet.sender.send_parts(frame if message is None else [message], deadline)
+        except TimeoutError:
+            import logging
+
+            logging.getLogger("logoscore").warning(
+                "%s cuts off its subscriber %s, which did not read its events for %g s",
+                self.module,
+                outlet.peer,
+                self._timeout,
+            )
+            self.remove(link, ChannelClosedError(f"{outlet.peer} did not read the events of {self.module}"))
+        except LogosError:
+            pass  # the subscriber is gone; the core removes it
+
+
+class EventLink:
+    """The subscriber's side of an events channel: a thread that reads it and hands events to the subscriptions.
+
+    Args:
+        subscriptions: gives the subscriptions of the publisher, as they are now.
+    """
+
+    def __init__(
+        self,
+        link: int,
+        peer: str,
+        channel: Channel,
+        subscriptions: Callable[[], Collection[Subscription]],
+        threads: ThreadGroup,
+    ) -> None:
+        self.link = link
+        self.peer = peer
+        self._channel = channel
+        self._receiver: Receiver = channel.receivers[0]
+        self._subscriptions = subscriptions
+        self._threads = threads
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._threads.start(self._run, f"logos-events-{self.peer}")
+
+    def close(self, error: LogosError) -> None:
+        """End it. What had arrived is still delivered."""
+        self._channel.close(error)
+
+    def _run(self) -> None:
+        try:
+            with self._receiver.lock:
+                while True:
+                    data = self._receiver.receive(None)
+                    if data is not None:
+                        self._deliver(data)
+        except LogosError as error:
+            self._channel.close(error)
+            if isinstance(error, ProtocolViolationError):
+                for subscription in self._subscriptions():
+                    subscription.fail(error)
+        finally:
+            self._channel.dispose()
+
+    def _deliver(self, data: bytes) -> None:
+        frame = parse(data)
+        if frame.kind != EVENT:
+            raise ProtocolViolationError(f"{self.peer} sent a frame of kind {frame.kind} as an event")
+        try:
+            name = frame.name.decode()
+        except UnicodeDecodeError:
+            raise ProtocolViolationError(f"{self.peer} sent an event whose name is not UTF-8") from None
+        event = None
+        for subscription in self._subscriptions():
+            if subscription.event is None or subscription.event == name:
+                if event is None:
+                    args, _ = SAFE.decode_arguments(*split_payload(frame.payload, frame.flags), False)
+                    event = Event(self.peer, name, tuple(args), frame.call_id, frame.deadline / 1e9)
+                subscription.push(event)

@@ -1,0 +1,194 @@
+"""Whose turn it is to run, and what a running call knows about itself.
+
+A module runs one call at a time (``concurrency: "single"``) or up to ``max_workers`` (``"multi"``): the :class:`Gate`.
+Rules:
+
+* First come, first served.
+* Whoever waits for something that he asked for himself (a nested call, room in a subscriber's ring) gives his turn away
+  while he waits: :func:`yield_turn`. So A→B→A completes, and so does a cycle through events.
+* A turn belongs to a call, not to a thread: it is found through a context variable, which coroutines carry along and
+  threads that the module starts by itself do not have. These run beside the gate and wait without giving anything away.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from logoscore.errors import StateError
+from logoscore.transport.frame import FOREVER
+
+__all__ = ["Caller", "Gate", "RunningCall", "current_call", "deadline_after", "seconds_left", "yield_turn"]
+
+_now = time.monotonic_ns
+
+
+def deadline_after(seconds: float) -> int:
+    """The deadline ``seconds`` from now, in monotonic ns; infinity is FOREVER."""
+    if seconds > 1e9:
+        return FOREVER
+    return _now() + int(seconds * 1e9)
+
+
+def seconds_left(deadline: int) -> float:
+    """Seconds until ``deadline``; 0 if it has passed, infinity for FOREVER."""
+    if deadline >= FOREVER:
+        return float("inf")
+    return max(deadline - _now(), 0) / 1e9
+
+
+class Gate:
+    """Lets ``limit`` calls run at once, in the order of their coming."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._free = limit
+        self._queue: deque[Callable[[], bool]] = deque()
+
+    def enter(self, deadline: int = FOREVER) -> bool:
+        """Wait for a turn. False if ``deadline`` passed first."""
+        with self._lock:
+            if self._free and not self._queue:
+                self._free -= 1
+                return True
+        turn = threading.Lock()
+        turn.acquire()
+        ticket = _Ticket(turn.release)
+        if not self._enqueue(ticket):
+            return True
+        timeout = -1.0 if deadline >= FOREVER else min(seconds_left(deadline), threading.TIMEOUT_MAX)
+        # A turn that is handed over at the very moment of giving up is ours all the same.
+        return turn.acquire(timeout=timeout) or not ticket.withdraw()
+
+    def enter_soon(self, on_turn: Callable[[], object]) -> bool:
+        """Ask for a turn without waiting: True if it is ours now; else ``on_turn`` is called, in any thread, when it is."""
+        return not self._enqueue(_Ticket(on_turn))
+
+    def _enqueue(self, ticket: _Ticket) -> bool:
+        with self._lock:
+            if self._free and not self._queue:
+                self._free -= 1
+                return False
+            self._queue.append(ticket.hand_over)
+            return True
+
+    def leave(self) -> None:
+        """Give the turn back, to the first who waits."""
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._free += 1
+                    return
+                hand_over = self._queue.popleft()
+            if hand_over():
+                return
+
+    def idle(self) -> bool:
+        """Whether nobody has a turn or waits for one."""
+        with self._lock:
+            return self._free == self.limit and not self._queue
+
+
+class _Ticket:
+    """A place in the queue: handed over or withdrawn, once and for all."""
+
+    def __init__(self, on_turn: Callable[[], object]) -> None:
+        self._on_turn = on_turn
+        self._settled = threading.Lock()
+
+    def hand_over(self) -> bool:
+        if not self._settled.acquire(blocking=False):
+            return False
+        self._on_turn()
+        return True
+
+    def withdraw(self) -> bool:
+        return self._settled.acquire(blocking=False)
+
+
+class RunningCall:
+    """What is known of the call that runs now, in the process of the callee."""
+
+    __slots__ = ("before_wait", "cancelled", "deadline", "gate", "on_cancel", "peer")
+
+    def __init__(self, peer: str, deadline: int, gate: Gate | None, before_wait: Callable[[], None] | None) -> None:
+        self.peer = peer
+        self.deadline = deadline
+        self.gate = gate
+        self.before_wait = before_wait
+        """Called before this call waits, so that somebody else reads its channel meanwhile."""
+        self.cancelled = False
+        self.on_cancel: Callable[[], None] | None = None
+
+    def cancel(self) -> None:
+        """The caller gave up: note it, and interrupt what can be interrupted."""
+        self.cancelled = True
+        if self.on_cancel is not None:
+            self.on_cancel()
+
+
+current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)
+
+
+@contextmanager
+def yield_turn() -> Iterator[None]:
+    """While the body waits, let another call have this one's turn."""
+    call = current_call.get()
+    if call is None:
+        yield
+        return
+    if call.before_wait is not None:
+        call.before_wait()
+    gate = call.gate
+    if gate is None:
+        yield
+        return
+    gate.leave()
+    try:
+        yield
+    finally:
+        gate.enter()
+
+
+class Caller:
+    """Who called, as the channel says, and how long he waits."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: RunningCall) -> None:
+        self._call = call
+
+    @property
+    def name(self) -> str:
+        """The calling module's name (``"core"``: the app). It comes from the channel, never from the message."""
+        return self._call.peer
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the caller's deadline; nested calls get no more than this."""
+        return seconds_left(self._call.deadline)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller has given up: what is still being computed is of no use to him."""
+        return self._call.cancelled
+
+    def __repr__(self) -> str:
+        return f"<Caller {self.name}, {self.remaining:.3g} s left>"
+
+
+def current_caller() -> Caller:
+    """The caller of the method that runs now.
+
+    Raises:
+        StateError: no call is running in this thread or task.
+    """
+    call = current_call.get()
+    if call is None:
+        raise StateError("current_caller() is known only inside a call from another module")
+    return Caller(call)

@@ -1,0 +1,359 @@
+"""One party: its tokens, its channels in both directions, its subscriptions, and its line to the core.
+
+A module's host has one node; the app's process has two, ``core`` (the app itself) and ``core_manager``. All are alike: the
+core's messages come in through :meth:`Node.handle`, requests to the core go out through the ``send`` it was given.
+
+Rules: ``handle`` runs on the control thread and never waits for user code or for another message; what takes longer goes
+to a thread of its own. Requests wait for their answer with a deadline, and end when the control plane ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+
+from logoscore.errors import ChannelClosedError, LogosError, StateError, UnknownModuleError
+from logoscore.interface import Event
+from logoscore.session.client import LogosAPIClient
+from logoscore.session.events import EventLink, Publisher
+from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, seconds_left, yield_turn
+from logoscore.session.outgoing import CallLink
+from logoscore.session.provider import LogosAPIProvider, ModuleProxy
+from logoscore.session.subscription import Overflow, Subscription, run_callback
+from logoscore.session.threads import ThreadGroup
+from logoscore.session.wire_errors import from_wire
+from logoscore.tokens import TokenManager
+from logoscore.transport import messages as m
+from logoscore.transport.channel import Channel
+from logoscore.transport.frame import FOREVER
+from logoscore.transport.spin import Spinner
+
+__all__ = ["CAPABILITY_MODULE", "Node"]
+
+CAPABILITY_MODULE: Final = "capability_module"
+_NO_SPIN: Final = Spinner(0)
+
+
+class _Answer:
+    """A request to the core that is under way."""
+
+    def __init__(self) -> None:
+        self._settled = threading.Event()
+        self.value: Any = None
+        self.error: LogosError | None = None
+
+    def settle(self, value: Any, error: LogosError | None = None) -> None:
+        self.value, self.error = value, error
+        self._settled.set()
+
+    def wait(self, deadline: int) -> bool:
+        return self._settled.wait(None if deadline >= FOREVER else min(seconds_left(deadline), threading.TIMEOUT_MAX))
+
+
+class Node:
+    """A party of the platform.
+
+    Args:
+        name: the party's name.
+        send: sends a message to the core; may be called from any thread.
+        default_timeout: seconds.
+        spinner: this process's.
+        gate: lets the module's calls run.
+        transparent, on_exit: see :class:`ModuleProxy`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[Any], None],
+        *,
+        default_timeout: float,
+        spinner: Spinner,
+        gate: Gate,
+        transparent: bool = False,
+        on_exit: Callable[[object], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.default_timeout = default_timeout
+        self.gate = gate
+        self.threads = ThreadGroup()
+        self.tokens = TokenManager()
+        self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit)
+        self.provider = LogosAPIProvider(self.proxy, self.threads)
+        self.publisher = Publisher(name, default_timeout)
+        self._send = send
+        self._spinner = spinner
+        self._lock = threading.Lock()
+        self._closed: LogosError | None = None
+        self._requests = itertools.count(1)
+        self._answers: dict[int, _Answer] = {}
+        self._clients: dict[str, LogosAPIClient] = {}
+        self._call_links: dict[int, CallLink] = {}
+        self._event_links: dict[int, EventLink] = {}
+        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._heard: set[str] = set()  # publishers that had an events link before: another one means a gap
+        self._watch_lock = threading.Lock()
+        self._handlers: dict[type, Callable[[Any, Sequence[int]], None]] = {
+            m.Opened: self._opened,
+            m.Attach: self._attach,
+            m.Failed: lambda msg, _: self._settle(msg.request, None, from_wire(msg.error)),
+            m.Done: lambda msg, _: self._settle(msg.request, msg.value),
+            m.CloseLink: self._close_link,
+            m.SetFilter: self._set_filter,
+            m.Plant: self._plant,
+            m.Forget: lambda msg, _: self.tokens.forget(msg.peer),
+            m.CancelCall: self._cancel_call,
+            m.Query: self._query,
+        }
+
+    # --- from the core ----------------------------------------------------------------------------------------------
+
+    def handle(self, message: Any, descriptors: Sequence[int] = ()) -> bool:
+        """Take in one message of the core; its descriptors are ours. False if it is not for a node."""
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            return False
+        handler(message, descriptors)
+        return True
+
+    def _settle(self, request: int, value: Any, error: LogosError | None = None) -> None:
+        answer = self._answers.pop(request, None)
+        if answer is not None:
+            answer.settle(value, error)
+
+    def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool]) -> Channel | None:
+        """Open a channel and tell the core how it went."""
+        spinner = _NO_SPIN if info.peer == self.name else self._spinner  # two threads of one process share the GIL
+        try:
+            channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
+        except (OSError, ValueError, IndexError) as exc:
+            self._send(m.AttachFailed(info.link, f"{type(exc).__name__}: {exc}"))
+            return None
+        self._send(m.Attached(info.link))
+        return channel
+
+    def _opened(self, msg: m.Opened, descriptors: Sequence[int]) -> None:
+        info = msg.link
+        channel = self._channel(info, descriptors, (True, False))
+        if channel is None:
+            self._settle(msg.request, None, ChannelClosedError(f"the channel to {info.peer} could not be opened"))
+            return
+        link = CallLink(info.link, info.peer, channel, m.CODEC_IDS[info.codec], self.threads)
+        with self._lock:
+            self._call_links[info.link] = link
+        self._settle(msg.request, link)
+
+    def _attach(self, msg: m.Attach, descriptors: Sequence[int]) -> None:
+        info = msg.link
+        if info.purpose == m.CALLS:
+            channel = self._channel(info, descriptors, (False, True))
+            if channel is not None:
+                self.provider.serve(info.link, info.peer, channel, m.CODEC_IDS[info.codec])
+        elif msg.publishes:
+            channel = self._channel(info, descriptors, (True,))
+            if channel is not None:
+                self.publisher.add(info.link, info.peer, channel, info.filter)
+        else:
+            channel = self._channel(info, descriptors, (False,))
+            if channel is not None:
+                self._hear(info, channel)
+
+    def _hear(self, info: m.LinkInfo, channel: Channel) -> None:
+        if info.peer in self._heard:
+            for subscription in self._subscriptions_of(info.peer):
+                subscription.note_gap()
+        self._heard.add(info.peer)
+        link = EventLink(info.link, info.peer, channel, lambda: self._subscriptions_of(info.peer), self.threads)
+        with self._lock:
+            self._event_links[info.link] = link
+        link.start()
+
+    def _close_link(self, msg: m.CloseLink, _: Sequence[int]) -> None:
+        error = from_wire(msg.error)
+        with self._lock:
+            call_link = self._call_links.pop(msg.link, None)
+            event_link = self._event_links.pop(msg.link, None)
+        if call_link is not None:
+            call_link.close(error)
+            self.tokens.remove(call_link.peer)
+            client = self._clients.get(call_link.peer)
+            if client is not None:
+                client.drop(call_link)
+            self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
+        elif event_link is not None:
+            event_link.close(error)
+        elif not self.publisher.remove(msg.link, error):
+            self.provider.close_link(msg.link, error)
+
+    def _set_filter(self, msg: m.SetFilter, _: Sequence[int]) -> None:
+        self.publisher.set_filter(msg.link, msg.names)
+        self._send(m.Done(msg.request))
+
+    def _plant(self, msg: m.Plant, _: Sequence[int]) -> None:
+        self.tokens.save(msg.peer, msg.incoming)
+        self.tokens.hold(msg.peer, msg.outgoing)
+
+    def _cancel_call(self, msg: m.CancelCall, _: Sequence[int]) -> None:
+        link = self.provider.link(msg.link)
+        if link is not None:
+            link.cancel(msg.call)
+
+    def _query(self, msg: m.Query, _: Sequence[int]) -> None:
+        self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
+
+    # --- to the core ------------------------------------------------------------------------------------------------
+
+    def request(self, make: Callable[[int], Any], deadline: int) -> Any:
+        """Send the message that ``make(request number)`` gives and wait for its answer.
+
+        Raises:
+            LogosError: what the core answered.
+            StateError: this party has ended.
+            TimeoutError: no answer until ``deadline``.
+        """
+        number = next(self._requests)
+        answer = self._answers[number] = _Answer()
+        try:
+            if self._closed is not None:
+                raise StateError(f"{self.name} has ended: {self._closed}")
+            self._send(make(number))
+            if not answer.wait(deadline):
+                raise TimeoutError("the core did not answer in time")
+        finally:
+            self._answers.pop(number, None)
+        if answer.error is not None:
+            raise answer.error
+        return answer.value
+
+    def connect(self, target: str, deadline: int) -> CallLink:
+        """Get token and channel for ``target``: the seed's authentication flow from its first arrow to its last.
+
+        Raises: as :meth:`LogosAPIClient.call`.
+        """
+        if not isinstance(target, str) or not target:
+            raise UnknownModuleError(f"a module's name is a non-empty str, not {target!r}", module=str(target))
+        self.authenticate(target, deadline)
+        link: CallLink = self.request(lambda number: m.OpenLink(number, target), deadline)
+        return link
+
+    def authenticate(self, target: str, deadline: int) -> None:
+        """Get a fresh token for ``target`` from the capability module; the one before is void."""
+        if target != CAPABILITY_MODULE and self.name != CAPABILITY_MODULE:
+            capability = self.client(CAPABILITY_MODULE)
+            token = capability.call("requestModule", self.name, target, timeout=seconds_left(deadline))
+            self.tokens.hold(target, token)
+
+    def cancel(self, link: int, call: int) -> None:
+        """Tell the callee that a call was given up."""
+        try:
+            self._send(m.CancelCall(link, call))
+        except (LogosError, TimeoutError):
+            pass  # whoever is gone needs no telling
+
+    # --- clients and subscriptions ----------------------------------------------------------------------------------
+
+    def client(self, target: str) -> LogosAPIClient:
+        """The one client of this party for ``target``."""
+        with self._lock:
+            client = self._clients.get(target)
+            if client is None:
+                client = self._clients[target] = LogosAPIClient(self, target)
+            return client
+
+    def _subscriptions_of(self, module: str) -> list[Subscription]:
+        return self._subscriptions.get(module, [])
+
+    def subscribe(self, target: str, event: str | None, maxsize: int, overflow: Overflow) -> Subscription:
+        """See :meth:`LogosAPIClient.subscribe`."""
+        if event is not None and (not isinstance(event, str) or not event):
+            raise TypeError(f"an event's name is a non-empty str, or None for all, not {event!r}")
+        with yield_turn(), self._watch_lock:
+            module = self._resolve(target)
+            subscription = Subscription(module, event, maxsize, overflow, self._unsubscribe)
+            with self._lock:
+                # A new list each time: readers iterate over the old one without a lock.
+                self._subscriptions[module] = [*self._subscriptions_of(module), subscription]
+            try:
+                self._watch(module)
+            except BaseException:
+                self._remove(subscription)
+                raise
+        return subscription
+
+    def _resolve(self, target: str) -> str:
+        """The module that ``target`` means: it may be a capability."""
+        name: str = self.request(lambda number: m.Resolve(number, target), deadline_after(self.default_timeout))
+        return name
+
+    def _watch(self, module: str) -> None:
+        subscriptions = self._subscriptions_of(module)
+        names = None if any(s.event is None for s in subscriptions) else tuple({s.event or "" for s in subscriptions})
+        self.request(lambda number: m.Watch(number, module, names), deadline_after(self.default_timeout))
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._remove(subscription)
+        if self._closed is not None:
+            return
+        try:
+            with yield_turn(), self._watch_lock:
+                self._watch(subscription.module)
+        except (LogosError, TimeoutError):
+            pass  # the publisher is gone, or we are; nothing comes any more either way
+
+    def _remove(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscriptions[subscription.module] = [
+                s for s in self._subscriptions_of(subscription.module) if s is not subscription
+            ]
+
+    def listen(self, target: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
+        """See :meth:`LogosAPIClient.on_event`."""
+        subscription = self.subscribe(target, event, 1024, "block")
+        self.threads.start(
+            lambda: run_callback(subscription, callback, lambda: self.turn(target)), f"logos-on-{target}"
+        )
+        return subscription
+
+    @contextmanager
+    def _turn(self, peer: str) -> Any:
+        call = RunningCall(peer, FOREVER, self.gate, None)
+        self.gate.enter()
+        token = current_call.set(call)
+        try:
+            yield
+        finally:
+            current_call.reset(token)
+            self.gate.leave()
+
+    def turn(self, peer: str) -> AbstractContextManager[None]:
+        """Run the body like a call from ``peer``: in its turn, with nested calls giving it away."""
+        return self._turn(peer)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def close(self, error: LogosError) -> None:
+        """End everything of this party. Idempotent."""
+        with self._lock:
+            if self._closed is not None:
+                return
+            self._closed = error
+            call_links = list(self._call_links.values())
+            event_links = list(self._event_links.values())
+            subscriptions = [s for group in self._subscriptions.values() for s in group]
+            self._call_links.clear()
+            self._event_links.clear()
+        for answer in list(self._answers.values()):
+            answer.settle(None, StateError(f"{self.name} has ended: {error}"))
+        for subscription in subscriptions:
+            subscription.cancel()
+        for call_link in call_links:
+            call_link.close(error)
+            self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
+        for event_link in event_links:
+            event_link.close(error)
+        self.publisher.close(error)
+        self.provider.close(error)
+        self.proxy.close()

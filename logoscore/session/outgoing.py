@@ -1,0 +1,295 @@
+"""The caller's side of a channel: requests out, replies back to whom they belong.
+
+    call()   ──▶ sender ──▶ ring          ring ──▶ receiver ──▶ whoever leads ──▶ the waiter of that call id
+
+Rules (leader and followers):
+
+* The thread that waits for a reply reads the ring itself, so that a synchronous call has no thread hop. Who holds the
+  receiver's lock leads: it reads for everybody. Others wait on a lock of their own.
+* A leader that has its reply steps down and wakes one follower, or else the pump: the thread that leads while only
+  futures (``submit``) are waiting.
+* Every waiter is registered before its request is sent, so no reply can come for somebody unknown; a reply for nobody
+  is a late one and dropped.
+* When the channel closes, whoever leads (or the closing thread, if nobody does) delivers what had arrived and fails the
+  rest.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.session.threads import ThreadGroup
+from logoscore.transport.channel import Channel
+from logoscore.transport.frame import FOREVER, HEADER
+
+__all__ = ["CallLink", "SyncWaiter", "Waiter"]
+
+_now = time.monotonic_ns
+_ID_OFFSET: Final = 8
+
+
+class Waiter:
+    """Somebody who expects frames with his call id. ``deliver`` returns True when it was the last one."""
+
+    __slots__ = ()
+
+    def deliver(self, data: bytes) -> bool:
+        raise NotImplementedError
+
+    def fail(self, error: LogosError) -> None:
+        raise NotImplementedError
+
+
+class SyncWaiter(Waiter):
+    """A thread that waits for one reply."""
+
+    __slots__ = ("error", "lock", "reply")
+
+    def __init__(self) -> None:
+        self.reply: bytes | None = None
+        self.error: LogosError | None = None
+        self.lock: threading.Lock | None = None  # only a follower needs one
+
+    def deliver(self, data: bytes) -> bool:
+        self.reply = data
+        self.wake()
+        return True
+
+    def fail(self, error: LogosError) -> None:
+        self.error = error
+        self.wake()
+
+    def wake(self) -> None:
+        lock = self.lock
+        if lock is not None and lock.locked():
+            try:
+                lock.release()
+            except RuntimeError:
+                pass  # somebody else woke it at the same moment
+
+    @property
+    def settled(self) -> bool:
+        return self.reply is not None or self.error is not None
+
+
+class CallLink:
+    """A calls channel, from the caller's side.
+
+    Args:
+        link: the core's number of it.
+        peer: the callee's name.
+        channel: its memory; disposed of when the link is closed.
+    """
+
+    def __init__(self, link: int, peer: str, channel: Channel, codec: int, threads: ThreadGroup) -> None:
+        self.link = link
+        self.peer = peer
+        self.codec = codec
+        self.channel = channel
+        self.sender = channel.senders[0]
+        self._receiver = channel.receivers[0]
+        self._ids = itertools.count(1)
+        self._pending: dict[int, Waiter] = {}
+        self._followers: deque[SyncWaiter] = deque()
+        self._expiries: list[tuple[int, int]] = []  # (deadline, call id) of waiters that have no thread
+        self._lead_until = FOREVER
+        self._threads = threads
+        self._pump: threading.Thread | None = None
+        self._pump_wake = threading.Semaphore(0)
+        self._start_lock = threading.Lock()
+        self.next_id: Callable[[], int] = self._ids.__next__
+
+    @property
+    def error(self) -> LogosError | None:
+        """What closed it, or None."""
+        return self.sender.error
+
+    # --- synchronous ------------------------------------------------------------------------------------------------
+
+    def roundtrip(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
+        """Send a request and wait for its reply; None when ``deadline`` passed first.
+
+        Raises:
+            LogosError: what closed the channel.
+        """
+        waiter = SyncWaiter()
+        self._pending[call_id] = waiter
+        try:
+            try:
+                self.send(frame, deadline)
+            except TimeoutError:
+                return None
+            return self._wait(waiter, deadline)
+        finally:
+            self._pending.pop(call_id, None)
+
+    def send(self, frame: bytes | list[bytes | memoryview], deadline: int) -> None:
+        """Send one frame. Raises what :meth:`Sender.send` does."""
+        if isinstance(frame, bytes):
+            self.sender.send(frame, deadline)
+        else:
+            self.sender.send_parts(frame, deadline)
+
+    def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
+        lead = self._receiver.lock
+        while True:
+            if lead.acquire(blocking=False):
+                try:
+                    self._lead(waiter, deadline)
+                finally:
+                    lead.release()
+                    if self._pending:
+                        self._promote()
+            else:
+                self._follow(waiter, deadline)
+            if waiter.reply is not None:
+                return waiter.reply
+            if waiter.error is not None:
+                raise waiter.error
+            if _now() >= deadline:
+                return None
+
+    def _follow(self, waiter: SyncWaiter, deadline: int) -> None:
+        lock = threading.Lock()
+        lock.acquire()
+        waiter.lock = lock
+        self._followers.append(waiter)
+        # Whoever settles us from here on sees the lock; whoever led before it may have gone without seeing us.
+        if not waiter.settled and self._receiver.lock.locked():
+            remaining = -1.0 if deadline >= FOREVER else min(max(deadline - _now(), 0) / 1e9, threading.TIMEOUT_MAX)
+            lock.acquire(timeout=remaining)
+
+    def _lead(self, waiter: SyncWaiter | None, deadline: int) -> None:
+        """Read for everybody until ``waiter`` is settled (None: until nobody waits) or ``deadline`` passed."""
+        receive = self._receiver.receive
+        pending = self._pending
+        try:
+            while (not waiter.settled) if waiter is not None else pending:
+                expiry = self._expiries[0][0] if self._expiries else FOREVER
+                self._lead_until = until = min(deadline, expiry)
+                data = receive(None if until >= FOREVER else until)
+                if data is not None:
+                    self._deliver(data)
+                elif until < FOREVER and _now() >= until:
+                    self._expire()
+                    if _now() >= deadline:
+                        return
+        except LogosError as error:
+            self.channel.close(error)  # a violation closes it; if it is closed already, this changes nothing
+            self._fail_all(error)
+
+    def _deliver(self, data: bytes) -> None:
+        if len(data) < HEADER.size:
+            self.channel.close(ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes"))
+            return
+        call_id = int.from_bytes(data[_ID_OFFSET : _ID_OFFSET + 8], "little")
+        waiter = self._pending.get(call_id)
+        if waiter is not None and waiter.deliver(data):
+            self._pending.pop(call_id, None)
+
+    def _promote(self) -> None:
+        """We have stopped leading: see to it that somebody else does, if anybody still waits."""
+        while self._followers:
+            follower = self._followers.popleft()
+            if not follower.settled:
+                follower.wake()
+                return
+        if self._pump is not None:
+            self._pump_wake.release()
+
+    # --- futures and streams ----------------------------------------------------------------------------------------
+
+    def start(
+        self, call_id: int, waiter: Waiter, frame: bytes | list[bytes | memoryview], deadline: int, expiry: int
+    ) -> None:
+        """Send a request whose replies go to ``waiter``, in the thread of whoever leads.
+
+        Args:
+            deadline: until when to wait for room.
+            expiry: when to fail the waiter with TimeoutError's meaning; FOREVER: never.
+        """
+        self._pending[call_id] = waiter
+        if expiry < FOREVER:
+            heapq.heappush(self._expiries, (expiry, call_id))
+        try:
+            self.send(frame, deadline)
+        except BaseException:
+            self._pending.pop(call_id, None)
+            raise
+        if self._pump is None:
+            self._start_pump()
+        if not self._receiver.lock.locked():
+            self._pump_wake.release()
+        elif expiry < self._lead_until:
+            self._receiver.kick()  # the leader sleeps for too long
+
+    def forget(self, call_id: int) -> None:
+        """Nobody waits for this call any more."""
+        self._pending.pop(call_id, None)
+
+    def _start_pump(self) -> None:
+        with self._start_lock:
+            if self._pump is None:
+                self._pump = self._threads.start(self._run_pump, f"logos-pump-{self.peer}")
+
+    def _run_pump(self) -> None:
+        lead = self._receiver.lock
+        while True:
+            self._pump_wake.acquire()
+            while self._pending and lead.acquire(blocking=False):
+                try:
+                    self._lead(None, FOREVER)
+                finally:
+                    lead.release()
+            if self.error is not None and not self._pending:
+                return
+
+    def _expire(self) -> None:
+        now = _now()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, call_id = heapq.heappop(self._expiries)
+            waiter = self._pending.pop(call_id, None)
+            if waiter is not None:
+                waiter.fail(_ExpiredError())
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def close(self, error: LogosError) -> None:
+        """No more requests; everybody who waits is woken. Never waits itself; :meth:`finish` does the rest."""
+        self.channel.close(error)
+
+    def finish(self) -> None:
+        """After :meth:`close`: deliver what had arrived, fail the rest (futures run their callbacks here), unmap."""
+        with self._receiver.lock:  # the leader was woken and leaves soon
+            self._lead(None, FOREVER)
+        with self._start_lock:
+            pump = self._pump
+        if pump is not None:
+            self._pump_wake.release()
+            pump.join()
+        self.channel.dispose()
+
+    def _fail_all(self, error: LogosError) -> None:
+        while self._pending:
+            try:
+                _, waiter = self._pending.popitem()
+            except KeyError:
+                return
+            waiter.fail(self._receiver.closed_error() if self._receiver.error is not None else error)
+        self._followers.clear()
+
+
+class _ExpiredError(ChannelClosedError):
+    """Internal: a waiter's own deadline passed. The waiter turns it into CallTimeoutError."""
+
+
+def is_expiry(error: Any) -> bool:
+    """Whether a waiter was failed because its deadline passed."""
+    return isinstance(error, _ExpiredError)

@@ -1,0 +1,198 @@
+"""A module's invokable methods: their table, their introspection, and the check of values against annotations.
+
+Rules:
+
+* The most derived definition of a name counts: overriding an invokable method without marking it hides it.
+* Annotated arguments and results are checked and converted with msgspec; strict (``1`` is no bool, ``"1"`` no int), but
+  a float without a fraction passes for an int, and what JSON can only say as text (dates, UUIDs, decimals) may be text.
+* Annotations that msgspec cannot check (a union of two dataclasses, a callable) are checked with ``isinstance`` where
+  that is possible and otherwise let through; an annotation that cannot be resolved counts as none.
+* A mismatch is an InvalidArgumentsError with the path of the culprit: ``args[0][3]``, ``kwargs["room"]``, ``result.x``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from logoscore.errors import InvalidArgumentsError
+from logoscore.interface import MethodInfo, ParameterInfo, is_invokable
+from logoscore.session.conversion import checkable, convert
+from logoscore.transport.codec import SAFE, Codec
+
+__all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
+
+_SCALARS: Final = frozenset({int, float, str, bytes, bool, type(None)})
+_KINDS: Final = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+    inspect.Parameter.VAR_POSITIONAL: "var_positional",
+    inspect.Parameter.VAR_KEYWORD: "var_keyword",
+}
+
+
+class Method:
+    """One invokable method, ready to be called with what comes from the wire.
+
+    Args:
+        module: the module's name, for messages.
+        name: the method's.
+        function: the bound method.
+    """
+
+    def __init__(self, module: str, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
+        self._where = f"{module}.{self.name}()"
+        self._module = module
+        self._signature = inspect.signature(function)
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async_stream = inspect.isasyncgenfunction(function)
+        self.is_stream = self.is_async_stream or inspect.isgeneratorfunction(function)
+        hints = resolved_hints(function)
+        self._hints = {name: hint for name, hint in hints.items() if checkable(hint)}
+        self._result_hint = None if self.is_stream else self._hints.get("return")
+        self._has_result_hint = "return" in self._hints and not self.is_stream
+        self._exact_result = self._result_hint if self._result_hint in _SCALARS else None
+        if self._result_hint is type(None):
+            self._exact_result = type(None)
+        self._fast = self._fast_decoder()
+        self.info = self._describe()
+
+    def _fast_decoder(self) -> msgspec.msgpack.Decoder[Any] | None:
+        """Decodes and checks in one step, where every parameter is annotated with a scalar."""
+        types = []
+        for parameter in self._signature.parameters.values():
+            hint = self._hints.get(parameter.name)
+            if _KINDS[parameter.kind] != "positional" or hint not in _SCALARS:
+                return None
+            types.append(hint)
+        return msgspec.msgpack.Decoder(tuple[tuple(types)] if types else tuple[()])  # type: ignore[misc]  # built at run time
+
+    def _describe(self) -> MethodInfo:
+        parameters = [
+            ParameterInfo(
+                name=parameter.name,
+                type=_annotation_text(parameter.annotation),
+                default=None if parameter.default is parameter.empty else parameter.default,
+                required=parameter.default is parameter.empty and "var" not in _KINDS[parameter.kind],
+                kind=_KINDS[parameter.kind],
+            )
+            for parameter in self._signature.parameters.values()
+        ]
+        return MethodInfo(
+            name=self.name,
+            parameters=parameters,
+            return_type=_annotation_text(self._signature.return_annotation),
+            doc=inspect.getdoc(self.function) or "",
+            is_async=self.is_async,
+            is_stream=self.is_stream,
+        )
+
+    def arguments(
+        self, codec: Codec, head: memoryview, buffers: Sequence[memoryview], has_kwargs: bool
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Decode, bind and check the arguments of one call.
+
+        Raises:
+            InvalidArgumentsError: they do not fit the signature.
+            ProtocolViolationError: they are not what the codec writes.
+        """
+        if self._fast is not None and not has_kwargs and not buffers and codec.ID == SAFE.ID:
+            try:
+                return self._fast.decode(head), {}
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                pass  # the slow way is more lenient (3.0 for an int), and words the error with its path
+        args, kwargs = codec.decode_arguments(head, buffers, has_kwargs)
+        self._check_arity(args, kwargs)
+        if self._hints:
+            self._check_types(args, kwargs)
+        return args, kwargs
+
+    def _check_arity(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as exc:
+            raise self.invalid(f"{exc}; it is {self.name}{self._signature}") from None
+
+    def _check_types(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        parameters = list(self._signature.parameters.values())
+        for index, value in enumerate(args):
+            parameter = parameters[min(index, len(parameters) - 1)]
+            if parameter.name in self._hints:
+                args[index] = self._check(value, self._hints[parameter.name], f"args[{index}]")
+        spare = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+        for name, value in kwargs.items():
+            hint_name = name if name in self._signature.parameters else spare
+            if hint_name in self._hints:
+                kwargs[name] = self._check(value, self._hints[hint_name], f'kwargs["{name}"]')
+
+    def _check(self, value: Any, hint: Any, path: str) -> Any:
+        try:
+            return convert(value, hint)
+        except msgspec.ValidationError as exc:
+            reason, _, place = str(exc).partition(" - at `")
+            place = re.sub(r"^(key in )?\$", "", place.rstrip("`"))
+            raise self.invalid(f"{path}{place}: {reason}") from None
+
+    def result(self, value: Any) -> Any:
+        """Check what the method returned.
+
+        Raises:
+            InvalidArgumentsError: it does not fit the return annotation.
+        """
+        if not self._has_result_hint or type(value) is self._exact_result:
+            return value
+        return self._check(value, self._result_hint, "result")
+
+    def invalid(self, reason: str) -> InvalidArgumentsError:
+        """The error that says that something does not fit this method."""
+        return InvalidArgumentsError(f"{self._where}: {reason}", module=self._module, method=self.name)
+
+
+def invokable_methods(module: str, instance: object) -> dict[str, Method]:
+    """The methods of ``instance`` that others may call, by name."""
+    methods: dict[str, Method] = {}
+    seen: set[str] = set()
+    for cls in type(instance).__mro__:
+        for name, value in vars(cls).items():
+            if name in seen:
+                continue
+            seen.add(name)
+            if is_invokable(value) and callable(bound := getattr(instance, name)):
+                methods[name] = Method(module, name, bound)
+    return methods
+
+
+def defines(instance: object, name: str) -> bool:
+    """Whether the class of ``instance`` has an attribute ``name`` at all, without running anything."""
+    return any(name in vars(cls) for cls in type(instance).__mro__)
+
+
+def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Resolved annotations; one that cannot be resolved does not spoil the others."""
+    raw = inspect.unwrap(getattr(function, "__func__", function))
+    try:
+        return typing.get_type_hints(raw, include_extras=True)
+    except Exception:  # noqa: BLE001, S110 - annotations are arbitrary expressions of the module's author
+        pass
+    hints: dict[str, Any] = {}
+    for name, annotation in getattr(raw, "__annotations__", {}).items():
+        holder = type("_Holder", (), {"__annotations__": {name: annotation}, "__module__": raw.__module__})
+        try:
+            hints |= typing.get_type_hints(holder, getattr(raw, "__globals__", {}), include_extras=True)
+        except Exception:  # noqa: BLE001, S112 - see above: this one counts as not annotated
+            continue
+    return hints
+
+
+def _annotation_text(annotation: Any) -> str:
+    if annotation is inspect.Signature.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

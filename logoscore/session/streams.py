@@ -1,0 +1,264 @@
+"""Generator methods, item by item, with back-pressure.
+
+    caller                                       callee
+    STREAM_OPEN method, args ──────────────────▶ generator made, WINDOW items may be sent
+    ◀────────────────────────────── STREAM_ITEMS one frame per item, as soon as it is there
+    STREAM_NEXT ───────────────────────────────▶ half a window more, whenever half was consumed
+    ◀──────────────────────── STREAM_END / ERROR
+    STREAM_CLOSE (the caller stops early) ─────▶ generator closed
+
+Rules: the generator runs only while there is credit, one item per turn of the gate, so other calls get theirs between
+two items. A stream has no deadline of its own; each item must come within the client's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from logoscore.errors import CallTimeoutError, LogosError
+from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, yield_turn
+from logoscore.session.outgoing import Waiter
+from logoscore.session.signature import Method
+from logoscore.transport.frame import ERROR, FOREVER, HEADER, STREAM_CLOSE, STREAM_END, STREAM_ITEMS, STREAM_NEXT
+
+if TYPE_CHECKING:
+    from logoscore.session.async_runner import AsyncRunner
+    from logoscore.session.serving import ServingLink
+
+__all__ = ["WINDOW", "OutgoingStream", "Stream"]
+
+WINDOW: Final = 16
+"""Items that are under way at most."""
+_HALF: Final = WINDOW // 2
+_SEND_SECONDS: Final = 20.0
+
+
+class OutgoingStream:
+    """The callee's side of one stream."""
+
+    def __init__(
+        self,
+        method: Method,
+        args: Any,
+        kwargs: dict[str, Any],
+        call_id: int,
+        link: ServingLink,
+        gate: Gate,
+        as_error: Callable[[BaseException, Method], LogosError],
+        runner: AsyncRunner,
+    ) -> None:
+        self._method = method
+        self._items: Iterator[Any] = self._iterate(method, args, kwargs, runner)
+        self._call_id = call_id
+        self._link = link
+        self._gate = gate
+        self._as_error = as_error
+        self._call = RunningCall(link.peer, FOREVER, gate, None)
+        self._lock = threading.Lock()
+        self._credit = 0
+        self._granted = False
+        self._producing = False
+        self._closed = False
+
+    def _iterate(self, method: Method, args: Any, kwargs: dict[str, Any], runner: AsyncRunner) -> Iterator[Any]:
+        if method.is_async_stream:
+            return _from_async(method.function(*args, **kwargs), runner)
+        if method.is_stream:
+            return iter(method.function(*args, **kwargs))
+        return self._iterate_result(method, args, kwargs)
+
+    @staticmethod
+    def _iterate_result(method: Method, args: Any, kwargs: dict[str, Any]) -> Generator[Any, None, None]:
+        """A method that is no generator, but returns something to iterate over."""
+        result = method.function(*args, **kwargs)
+        if isinstance(result, (str, bytes)) or not isinstance(result, Iterable):
+            raise TypeError(f"{method.name} returns {type(result).__name__}, which is nothing to stream")
+        yield from result
+
+    def produce(self) -> None:
+        """Grant half a window (the first time a whole one), and send items while there is credit."""
+        with self._lock:
+            self._credit += _HALF if self._granted else WINDOW
+            self._granted = True
+            if self._producing or self._closed:
+                return
+            self._producing = True
+        while True:
+            with self._lock:
+                if self._closed or not self._credit:
+                    self._producing = False
+                    break
+                self._credit -= 1
+            if not self._send_next():
+                self._link.streams.pop(self._call_id, None)
+                break
+        if self._closed:
+            self._close_items()
+
+    def _send_next(self) -> bool:
+        """Send one item. False at the end of the stream."""
+        deadline = deadline_after(_SEND_SECONDS)
+        self._gate.enter()
+        token = current_call.set(self._call)
+        try:
+            try:
+                item = next(self._items)
+            finally:
+                current_call.reset(token)
+                self._gate.leave()
+            self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item")
+        except StopIteration:
+            self._link.reply(STREAM_END, self._call_id, None, deadline)
+        except LogosError as error:
+            self._link.reply_error(self._call_id, self._own_error(error), deadline)
+        except BaseException as exc:  # noqa: BLE001 - user code may raise anything; it is the stream's end
+            self._link.reply_error(self._call_id, self._as_error(exc, self._method), deadline)
+        else:
+            return True
+        return False
+
+    def _own_error(self, error: LogosError) -> LogosError:
+        """Ours if the item could not be encoded, the module's if its code raised it."""
+        in_user_code = getattr(error, "path", None) is None
+        return self._as_error(error, self._method) if in_user_code else error
+
+    def close(self) -> None:
+        """The caller wants no more."""
+        self._call.cancel()
+        with self._lock:
+            self._closed = True
+            if self._producing:
+                return  # whoever produces now closes the generator
+        self._close_items()
+
+    def _close_items(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is None:
+            return
+        self._gate.enter()
+        try:
+            close()
+        except BaseException:
+            import logging
+
+            logging.getLogger("logoscore").exception("closing the stream %s raised", self._method.name)
+        finally:
+            self._gate.leave()
+
+
+def _from_async(items: AsyncGenerator[Any, Any], runner: AsyncRunner) -> Generator[Any, None, None]:
+    """An async generator, driven from a thread."""
+    import asyncio
+
+    loop = runner.loop
+    call = current_call.get()
+
+    async def step() -> Any:
+        current_call.set(call)
+        return await anext(items)
+
+    try:
+        while True:
+            try:
+                yield asyncio.run_coroutine_threadsafe(step(), loop).result()
+            except StopAsyncIteration:
+                return
+    finally:
+        asyncio.run_coroutine_threadsafe(_aclose(items), loop).result()
+
+
+async def _aclose(items: AsyncGenerator[Any, Any]) -> None:
+    await items.aclose()
+
+
+class Stream(Waiter, Iterator[Any]):
+    """The caller's side: an iterator over what a generator method yields. Also usable with ``async for``.
+
+    Leaving a ``with`` block, or :meth:`close`, ends it early and tells the callee.
+    """
+
+    def __init__(self, timeout: float, decode: Callable[[bytes], Any], send: Callable[[int], None], what: str) -> None:
+        self._timeout = timeout
+        self._decode = decode
+        self._send = send
+        self._what = what
+        self._arrived = threading.Condition()
+        self._frames: deque[bytes] = deque()
+        self._error: LogosError | None = None
+        self._ended = False
+        self._consumed = 0
+
+    # called by whoever reads the channel
+
+    def deliver(self, data: bytes) -> bool:
+        last = HEADER.unpack_from(data)[0] in {STREAM_END, ERROR}
+        with self._arrived:
+            if not self._ended:
+                self._frames.append(data)
+                self._arrived.notify()
+        return last
+
+    def fail(self, error: LogosError) -> None:
+        with self._arrived:
+            self._error = error
+            self._arrived.notify()
+
+    # called by the user
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._frames and not self._ended and self._error is None:
+            # (The lock is free again before a turn is waited for: whoever delivers must never wait for user code.)
+            with yield_turn(), self._arrived:
+                self._arrived.wait_for(lambda: self._frames or self._error is not None, self._timeout)
+        with self._arrived:
+            if self._ended:
+                raise StopIteration
+            if not self._frames:
+                error = self._error or CallTimeoutError(f"{self._what}: no item came within {self._timeout:g} s")
+                self._ended = True
+                self._send(STREAM_CLOSE)
+                raise error
+            data = self._frames.popleft()
+        kind = HEADER.unpack_from(data)[0]
+        if kind == STREAM_ITEMS:
+            self._consumed += 1
+            if self._consumed % _HALF == 0:
+                self._send(STREAM_NEXT)
+            return self._decode(data)
+        self._ended = True
+        if kind == ERROR:
+            self._decode(data)  # raises it
+        raise StopIteration
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Any:
+        import asyncio
+
+        nothing = object()
+        item = await asyncio.to_thread(next, self, nothing)
+        if item is nothing:
+            raise StopAsyncIteration
+        return item
+
+    def close(self) -> None:
+        """End the stream early. Idempotent."""
+        with self._arrived:
+            if self._ended:
+                return
+            self._ended = True
+            self._frames.clear()
+        self._send(STREAM_CLOSE)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,242 @@
+"""A subscription: where events wait until somebody takes them.
+
+Rules: bounded (``maxsize``); what happens when it is full is the subscriber's choice:
+
+    block          the publisher's ring is not read on, so in the end ``trigger`` waits (bounded); nothing is lost
+    drop_oldest    the oldest waiting event goes; ``dropped`` counts
+    drop_newest    the new event goes; ``dropped`` counts
+    disconnect     the subscription ends: what waits is still delivered, then ChannelClosedError
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from logoscore.errors import ChannelClosedError, LogosError
+from logoscore.interface import Event
+from logoscore.session.execution import yield_turn
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["OVERFLOWS", "Overflow", "Subscription"]
+
+Overflow = Literal["block", "drop_oldest", "drop_newest", "disconnect"]
+OVERFLOWS: Final = ("block", "drop_oldest", "drop_newest", "disconnect")
+
+
+class Subscription:
+    """Events of one module, in the order in which it triggered them.
+
+    Iterate (``for event in subscription``, ``async for``), or wait for one with :meth:`get`. Iteration ends when the
+    subscription is cancelled. A context manager: leaving the block cancels.
+
+    Attributes:
+        module, event: what is subscribed; ``event`` None: everything.
+        dropped: events lost because this subscription was full.
+        gaps: how often the publisher was away (reload, restart) since the first event could come.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        event: str | None,
+        maxsize: int,
+        overflow: Overflow,
+        on_cancel: Callable[[Subscription], None],
+    ) -> None:
+        if overflow not in OVERFLOWS:
+            raise ValueError(f"overflow is one of {', '.join(OVERFLOWS)}, not {overflow!r}")
+        if not isinstance(maxsize, int) or isinstance(maxsize, bool) or maxsize < 1:
+            raise ValueError(f"maxsize is a whole number of at least 1, not {maxsize!r}")
+        self.module = module
+        self.event = event
+        self.maxsize = maxsize
+        self.overflow = overflow
+        self.dropped = 0
+        self.gaps = 0
+        self._on_cancel = on_cancel
+        self._events: deque[Event] = deque()
+        self._changed = threading.Condition()
+        self._error: LogosError | None = None
+        self._cancelled = False
+        self._gap_pending = False
+        self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+
+    # --- the reader's side ------------------------------------------------------------------------------------------
+
+    def push(self, event: Event) -> None:
+        """Take an event in; with overflow "block" this waits for room."""
+        with self._changed:
+            if len(self._events) >= self.maxsize and not self._make_room():
+                return
+            if self._cancelled or self._error is not None:
+                return
+            if self._gap_pending:
+                self._gap_pending = False
+                event = Event(event.module, event.name, event.data, event.sequence, event.timestamp, gap=True)
+            self._events.append(event)
+            self._wake()
+
+    def _make_room(self) -> bool:
+        """Under the lock: whether the new event may come in."""
+        if self.overflow == "block":
+            self._changed.wait_for(lambda: len(self._events) < self.maxsize or self._over())
+            return True
+        if self.overflow == "disconnect":
+            self._error = ChannelClosedError(
+                f"the subscription to {self.module}.{self.event or '*'} fell behind: "
+                f"{self.maxsize} events wait, and its overflow is 'disconnect'"
+            )
+            self._wake()
+            return False
+        self.dropped += 1
+        if self.overflow == "drop_oldest":
+            self._events.popleft()
+            return True
+        return False
+
+    def note_gap(self) -> None:
+        """The publisher was away: mark the next event."""
+        with self._changed:
+            self.gaps += 1
+            self._gap_pending = True
+
+    def fail(self, error: LogosError) -> None:
+        """End it with ``error``, after what waits."""
+        with self._changed:
+            if self._error is None:
+                self._error = error
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        while self._tasks:
+            loop, future = self._tasks.popleft()
+            loop.call_soon_threadsafe(_settle, future)
+
+    # --- the user's side --------------------------------------------------------------------------------------------
+
+    def get(self, timeout: float | None = None) -> Event:
+        """The next event; waits at most ``timeout`` seconds (None: as long as it takes).
+
+        Raises:
+            TimeoutError: none came in time.
+            ChannelClosedError: the subscription was cancelled, or ended because it fell behind.
+        """
+        if not self._events and not self._over():
+            with yield_turn(), self._changed:
+                self._changed.wait_for(lambda: self._events or self._over(), timeout)
+        event = self._take()
+        if event is not None:
+            return event
+        if self._cancelled:
+            raise ChannelClosedError(f"the subscription to {self.module}.{self.event or '*'} was cancelled")
+        raise TimeoutError(f"no event {self.event or ''} of {self.module} came within {timeout:g} s")
+
+    def _over(self) -> bool:
+        return self._cancelled or self._error is not None
+
+    def _take(self) -> Event | None:
+        with self._changed:
+            if self._events:
+                event = self._events.popleft()
+                self._changed.notify_all()
+                return event
+            if self._error is not None and not self._cancelled:
+                raise self._error
+            return None
+
+    def __iter__(self) -> Subscription:
+        return self
+
+    def __next__(self) -> Event:
+        while True:
+            if not self._events and not self._over():
+                with yield_turn(), self._changed:
+                    self._changed.wait_for(lambda: self._events or self._over())
+            event = self._take()
+            if event is not None:
+                return event
+            if self._cancelled:
+                raise StopIteration
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        while True:
+            event = self._take()
+            if event is not None:
+                return event
+            with self._changed:
+                if self._events:
+                    continue
+                if self._cancelled:
+                    raise StopAsyncIteration
+                future: asyncio.Future[None] = loop.create_future()
+                self._tasks.append((loop, future))
+            await future
+
+    @property
+    def pending(self) -> int:
+        """Events that wait to be taken."""
+        return len(self._events)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """No more events: what waits is dropped, iteration ends. Idempotent."""
+        with self._changed:
+            if self._cancelled:
+                return
+            self._cancelled = True
+            self._events.clear()
+            self._wake()
+        self._on_cancel(self)
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        state = "cancelled" if self._cancelled else f"{len(self._events)} waiting, {self.dropped} dropped"
+        return f"<Subscription {self.module}.{self.event or '*'}: {state}>"
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def run_callback(subscription: Subscription, callback: Callable[[Event], Any], guard: Callable[[], Any]) -> None:
+    """Call ``callback`` for every event until the end; what it raises is logged and does not end it.
+
+    ``guard()`` gives a context manager around each call: the module's turn.
+    """
+    import logging
+
+    while True:
+        try:
+            event = next(subscription)
+        except StopIteration:
+            return
+        except LogosError as error:
+            logging.getLogger("logoscore").error("%r has ended: %s", subscription, error)  # noqa: TRY400 - no traceback of ours is of use
+            return
+        try:
+            with guard():
+                callback(event)
+        except Exception:
+            logging.getLogger("logoscore").exception("the callback for %s.%s raised", event.module, event.name)

@@ -1,0 +1,50 @@
+"""The threads of one party, so that its end can wait for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+__all__ = ["ThreadGroup"]
+
+
+class ThreadGroup:
+    """Starts daemon threads and remembers those that run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        """Run ``work`` in a new thread."""
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._threads.discard(thread)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+        return thread
+
+    def join(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds for all of them to end; whether they have."""
+        end = time.monotonic() + timeout
+        me = threading.current_thread()
+        while True:
+            with self._lock:
+                thread = next((t for t in self._threads if t is not me), None)
+            if thread is None:
+                return True
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                return False
+            thread.join(remaining)
+            if not thread.is_alive():
+                with self._lock:
+                    self._threads.discard(thread)

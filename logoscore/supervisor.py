@@ -1,0 +1,334 @@
+"""Outside a host: its process, its control pipe, its stderr, and its end.
+
+One thread per host watches three things at once: the control pipe, the process (where the system can say that a process
+has ended), and stderr, which is passed on to the app's and whose last lines are kept for error messages. So half a
+control message, a flood of output or a hung module is that host's affair alone.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
+from logoscore.launch import HostCommand, HostProcess, start_host
+from logoscore.transport import messages as m
+from logoscore.transport.control import ControlPipe
+
+__all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
+
+_MAX_CONTROL_MESSAGE: Final = 1 << 20  # what a host may send: small things only
+_STDERR_LINES: Final = 50
+_STDERR_BYTES: Final = 16384
+_END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """How a host's process ended."""
+
+    pid: int | None
+    exit_code: int | None
+    signal_name: str | None
+    stderr: str
+
+    @classmethod
+    def of(cls, pid: int | None, status: int | None, stderr: str) -> ExitStatus:
+        """From the status that ``poll`` gave (negative: a signal)."""
+        if status is None or status >= 0:
+            return cls(pid, status, None, stderr)
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        return cls(pid, None, name, stderr)
+
+    def __str__(self) -> str:
+        return f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
+
+    def crash(self, module: str) -> ModuleCrashedError:
+        """The error for everybody who depended on ``module``."""
+        tail = f"; its last words:\n{self.stderr}" if self.stderr else ""
+        return ModuleCrashedError(
+            f"module {module!r} (pid {self.pid}) ended: {self}{tail}",
+            module=module,
+            pid=self.pid,
+            exit_code=self.exit_code,
+            signal_name=self.signal_name,
+            stderr=self.stderr,
+        )
+
+
+class Spawner:
+    """The thread that starts all hosts of a core.
+
+    On Linux a host is killed when the *thread* that started it ends (PR_SET_PDEATHSIG), so hosts are never started by
+    whichever thread happens to call ``load_plugin``.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="logos-spawner", daemon=True)
+        self._thread.start()
+
+    def run(self, job: Callable[[], Any]) -> Any:
+        """Run ``job`` on that thread; returns or raises what it does."""
+        future: Future[Any] = Future()
+        self._jobs.put((future, job))
+        return future.result()
+
+    def _run(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            future, job = entry
+            try:
+                future.set_result(job())
+            except BaseException as exc:  # noqa: BLE001 - it is raised where the job was given
+                future.set_exception(exc)
+
+    def close(self) -> None:
+        """End the thread. Every host that it started must have ended."""
+        self._jobs.put(None)
+        self._thread.join()
+
+
+class SupervisedHost:
+    """One host process.
+
+    Args:
+        name: the module's.
+        on_message: called with each message of the host but Hello, Ready and LoadFailed, on the watching thread.
+        on_end: called once with the exit status, on the watching thread, when process and pipe are gone.
+    """
+
+    def __init__(self, name: str, on_message: Callable[[Any], None], on_end: Callable[[ExitStatus], None]) -> None:
+        self.name = name
+        self.pid: int | None = None
+        self.violation: LogosError | None = None
+        self._on_message = on_message
+        self._on_end = on_end
+        self._hello = threading.Event()
+        self._settled = threading.Event()
+        self._ended = threading.Event()
+        self._ready = False
+        self._failure: m.LoadFailed | None = None
+        self._exit: ExitStatus | None = None
+        self._tail = b""
+
+    # --- starting ---------------------------------------------------------------------------------------------------
+
+    def start(self, command: HostCommand | None, spawner: Spawner) -> None:
+        """Start the process.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        ours, theirs = socket.socketpair()
+        stderr_read, stderr_write = os.pipe()
+        try:
+            self._process: HostProcess = spawner.run(
+                lambda: start_host(self.name, theirs.fileno(), stderr_write, command)
+            )
+        except BaseException:
+            ours.close()
+            os.close(stderr_read)
+            raise
+        finally:
+            theirs.close()
+            os.close(stderr_write)
+        self.pid = self._process.pid
+        self._stderr = stderr_read
+        os.set_blocking(stderr_read, False)
+        self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
+        self._thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
+        self._thread.start()
+
+    def wait_hello(self, timeout: float) -> None:
+        """Wait until the host speaks. Raises ModuleLoadError."""
+        self._hello.wait(timeout)
+        if self._exit is not None or not self._hello.is_set():
+            raise self._load_error("its host did not come up")
+
+    def wait_ready(self, timeout: float) -> None:
+        """Wait until the module's ``init_logos`` has finished. Raises ModuleLoadError."""
+        self._settled.wait(timeout)
+        if self._ready:
+            return
+        if self._failure is None:
+            raise self._load_error(
+                f"it was not ready within {timeout:g} s" if self._exit is None else "its process ended"
+            )
+        failure = self._failure
+        self._ended.wait(_END_SECONDS)
+        raise ModuleLoadError(
+            f"module {self.name!r} could not be loaded: {failure.type_name}: {failure.message}{self._last_words()}",
+            module=self.name,
+            type_name=failure.type_name,
+            remote_traceback=failure.traceback,
+            stderr=self.stderr_tail(),
+        )
+
+    def _load_error(self, what: str) -> ModuleLoadError:
+        self._ended.wait(0.1)
+        how = f" ({self._exit})" if self._exit is not None else ""
+        violation = f": {self.violation}" if self.violation is not None else ""
+        return ModuleLoadError(
+            f"module {self.name!r} could not be loaded: {what}{how}{violation}{self._last_words()}",
+            module=self.name,
+            stderr=self.stderr_tail(),
+        )
+
+    def _last_words(self) -> str:
+        tail = self.stderr_tail()
+        return f"; its last words:\n{tail}" if tail else ""
+
+    # --- talking ----------------------------------------------------------------------------------------------------
+
+    def send(self, message: Any, descriptors: tuple[int, ...] = ()) -> None:
+        """Send a message to the host. A host that is gone, or does not read, gets nothing: its end is noticed elsewhere."""
+        try:
+            self._pipe.send(m.encode(message), descriptors)
+        except ChannelClosedError:
+            pass
+        except TimeoutError as exc:
+            self.violation = ProtocolViolationError(f"{self.name}: {exc}")
+            self.kill()
+
+    def stderr_tail(self) -> str:
+        """The last lines that the host wrote to stderr, at most 50."""
+        lines = self._tail.decode("utf-8", "replace").splitlines()
+        return "\n".join(lines[-_STDERR_LINES:])
+
+    # --- watching ---------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._pipe.fileno(), select.POLLIN)
+        poll.register(self._stderr, select.POLLIN)
+        pidfd = _open_pidfd(self.pid)
+        if pidfd is not None:
+            poll.register(pidfd, select.POLLIN)
+        try:
+            alive = True
+            while alive:
+                for fd, _ in poll.poll():
+                    if fd == self._stderr:
+                        if not self._pass_stderr_on():
+                            poll.unregister(self._stderr)
+                    elif fd == pidfd or not self._take_messages():
+                        alive = False
+            self._take_messages()  # what it said at last
+        except ProtocolViolationError as exc:
+            self.violation = exc
+            self.kill()
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
+            self._end()
+
+    def _take_messages(self) -> bool:
+        """Handle what the host has said. False at the end of the pipe."""
+        open_still = self._pipe.pump()
+        while (taken := self._pipe.take()) is not None:
+            self._handle(m.decode_from_party(taken[0]))
+        return open_still
+
+    def _handle(self, message: Any) -> None:
+        if isinstance(message, m.Hello):
+            if message.version != m.PROTOCOL_VERSION:
+                raise ProtocolViolationError(
+                    f"the host of {self.name} speaks version {message.version} of the protocol, the core {m.PROTOCOL_VERSION}"
+                )
+            self._hello.set()
+        elif isinstance(message, m.Ready):
+            self._ready = True
+            self._settled.set()
+        elif isinstance(message, m.LoadFailed):
+            self._failure = message
+            self._settled.set()
+        else:
+            self._on_message(message)
+
+    def _pass_stderr_on(self) -> bool:
+        try:
+            data = os.read(self._stderr, 65536)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        self._tail = (self._tail + data)[-_STDERR_BYTES:]
+        try:
+            os.write(2, data)
+        except OSError:
+            pass  # the app has no stderr
+        return True
+
+    def _end(self) -> None:
+        """The pipe or the process has ended: see to it that both have, and say how."""
+        end = time.monotonic() + _END_SECONDS
+        pause = threading.Event()
+        while (status := self._process.poll()) is None:
+            if time.monotonic() > end:
+                self.kill()
+            pause.wait(0.001)
+        while self._stderr_has_more():
+            pass
+        self._pipe.close()
+        os.close(self._stderr)
+        self._exit = ExitStatus.of(self.pid, status, self.stderr_tail())
+        self._hello.set()
+        self._settled.set()
+        try:
+            self._on_end(self._exit)
+        finally:
+            self._ended.set()
+
+    def _stderr_has_more(self) -> bool:
+        ready, _, _ = select.select([self._stderr], [], [], 0)
+        return bool(ready) and self._pass_stderr_on()
+
+    # --- ending -----------------------------------------------------------------------------------------------------
+
+    def stop(self, grace: float, patience: float) -> ExitStatus:
+        """End it in order: ask (what runs has ``grace`` seconds), then SIGTERM, then SIGKILL, ``patience`` s apart."""
+        self.send(m.Unload(grace))
+        if not self._ended.wait(grace + patience):
+            self._signal(signal.SIGTERM)
+            if not self._ended.wait(patience):
+                self.kill()
+                self._ended.wait()
+        assert self._exit is not None
+        return self._exit
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not reaped by anybody but our own thread, which sets _exit afterwards: the pid is still this process's.
+        if self._exit is None and self.pid is not None and self._process.poll() is None:
+            os.kill(self.pid, number)
+
+    def join(self) -> None:
+        """Wait for the watching thread."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+
+def _open_pidfd(pid: int | None) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where the system has none."""
+    if pid is None or not sys.platform.startswith("linux"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return None

@@ -1,0 +1,112 @@
+"""Tokens: who may call whom, as random UUIDs kept by the two sides that they join.
+
+Rules:
+
+* A token is a pair's and has a direction: what A presents to B is not what B presents to A. So a manager keeps two
+  tables, *saved* (what a peer must present to us) and *held* (what we present to a target), and never mixes them.
+* Comparison is constant-time and positive: no entry, an empty or a malformed token is always a refusal. (The original's
+  check was inverted, and any non-empty token passed.)
+* A token never appears in a repr, a log or an error.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from typing import Final
+
+__all__ = ["TokenManager", "new_token", "token_bytes"]
+
+_SIZE: Final = 16
+_TEXT_SIZE: Final = 36
+
+
+def new_token() -> str:
+    """A fresh random token, as the text of a version 4 UUID."""
+    import uuid
+
+    return str(uuid.uuid4())
+
+
+def token_bytes(token: str) -> bytes:
+    """The 16 bytes of a token's text, as they stand in a frame. Anything malformed gives zeros, which never match."""
+    if isinstance(token, str) and len(token) == _TEXT_SIZE:
+        try:
+            raw = bytes.fromhex(token.replace("-", ""))
+        except ValueError:
+            return bytes(_SIZE)
+        if len(raw) == _SIZE:
+            return raw
+    return bytes(_SIZE)
+
+
+class TokenManager:
+    """The tokens of one party. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._saved: dict[str, bytes] = {}
+        self._held: dict[str, tuple[str, bytes]] = {}
+
+    # what others present to us
+
+    def save(self, peer: str, token: str) -> None:
+        """From now on ``peer`` must present ``token`` (the seed's ``save``). Replaces an earlier one."""
+        raw = token_bytes(token)
+        with self._lock:
+            if any(raw):
+                self._saved[peer] = raw
+            else:
+                self._saved.pop(peer, None)
+
+    def check_valid(self, peer: str, token: str | bytes) -> bool:
+        """Whether ``peer`` presents the right token (the seed's ``check_valid``). Constant-time."""
+        raw = token if isinstance(token, bytes) else token_bytes(token)
+        with self._lock:
+            saved = self._saved.get(peer)
+        return saved is not None and hmac.compare_digest(saved, raw)
+
+    def revoke(self, peer: str) -> None:
+        """``peer`` may no longer call us."""
+        with self._lock:
+            self._saved.pop(peer, None)
+
+    # what we present to others
+
+    def hold(self, target: str, token: str) -> None:
+        """From now on we present ``token`` to ``target``."""
+        raw = token_bytes(token)
+        with self._lock:
+            self._held[target] = (token, raw)
+
+    def held(self, target: str) -> str | None:
+        """The token that we present to ``target``, or None."""
+        with self._lock:
+            entry = self._held.get(target)
+        return entry[0] if entry else None
+
+    def held_bytes(self, target: str) -> bytes | None:
+        """The same as it stands in a frame."""
+        with self._lock:
+            entry = self._held.get(target)
+        return entry[1] if entry else None
+
+    def remove(self, target: str) -> None:
+        """Forget the token for ``target``; the next call asks for a new one."""
+        with self._lock:
+            self._held.pop(target, None)
+
+    def forget(self, name: str) -> None:
+        """Forget everything about ``name``, in both directions."""
+        with self._lock:
+            self._saved.pop(name, None)
+            self._held.pop(name, None)
+
+    def peers(self) -> list[str]:
+        """Who may call us now: names only, sorted."""
+        with self._lock:
+            return sorted(self._saved)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            return f"<TokenManager: {len(self._saved)} peers may call, {len(self._held)} targets>"

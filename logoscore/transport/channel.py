@@ -1,0 +1,351 @@
+"""One direction of a channel: a ring, a semaphore that counts its records, and who waits for what.
+
+    Sender                                              Receiver
+    lock (one writer at a time)                         lock (one reader at a time)
+    ring.write ──── cursor ──────────────────────────▶  spin on the cursor, or park:
+    data.post  ──── one per record, always ──────────▶  data.acquire, then ring.read
+    park: room.acquire ◀── only if the writer waits ──  room.post
+
+Rules:
+
+* The data semaphore is posted once per record, unconditionally: "post only if the reader sleeps" would need a fence
+  that Python has not. Its count is the number of unread records, plus kicks.
+* Every wait has three ends. Data: the semaphore. Deadline: the timeout. Death: ``close(error)`` sets the error and
+  kicks, i.e. posts the semaphores that local threads may be parked on.
+* A unit without a record is a kick (or a hostile post); it is taken and forgotten, a flood of them is a violation.
+* The writer that waits for room says so in the ring; the store-load race between its flag and the reader's cursor, which
+  Python cannot fence, is closed by looking again after a short while. Only a full ring ever does that.
+* ``dispose`` unmaps; it takes both locks first, so no thread is inside a semaphore when it is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import mmap
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
+from logoscore.transport.ring import FIRST, MORE, RingReader, RingWriter, ring_size
+from logoscore.transport.segment import Semaphore, map_memory
+from logoscore.transport.spin import Spinner
+
+__all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
+
+MAX_MESSAGE: Final = (1 << 31) - 1
+"""Bytes of the largest message; what is larger is refused on both sides."""
+_MAX_KICKS: Final = 100_000
+_RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
+_RECHECK_MAX: Final = 0.1
+#: A wait is cut into pieces of this length, because sem_timedwait goes by the wall clock, which may be set back.
+_LONGEST_PARK: Final = 5.0
+
+_now = time.monotonic_ns
+
+
+class _Direction:
+    """What sender and receiver share: a lock, two semaphores, and the error that closed them."""
+
+    def __init__(self, data: Semaphore, room: Semaphore) -> None:
+        self.lock = threading.Lock()
+        self.data = data
+        self.room = room
+        self.error: LogosError | None = None
+
+    def closed_error(self) -> LogosError:
+        """A fresh copy of what closed this: every waiter raises its own."""
+        assert self.error is not None
+        return copy.copy(self.error)
+
+
+class Sender(_Direction):
+    """The writing end."""
+
+    def __init__(self, ring: RingWriter, data: Semaphore, room: Semaphore) -> None:
+        super().__init__(data, room)
+        self.ring = ring
+        self._episode = 0
+
+    def send(self, message: bytes, deadline: int) -> None:
+        """Send one message; waits for room until ``deadline`` (monotonic ns). Any number of threads may send.
+
+        Raises:
+            TimeoutError: there was no room in time. The message is dropped as a whole.
+            LogosError: what closed the channel.
+            ProtocolViolationError: the reader published an impossible cursor.
+        """
+        if not self.lock.acquire(blocking=False):
+            self._lock_until(deadline)
+        try:
+            if self.error is not None:
+                raise self.closed_error()
+            ring = self.ring
+            if len(message) <= ring.max_payload and ring.write(message, FIRST):
+                self.data.post()
+            else:
+                self._send_pieces((message,), deadline)
+        finally:
+            self.lock.release()
+
+    def try_send(self, message: bytes) -> bool:
+        """Send one message of at most ``ring.max_payload`` bytes without waiting. False if it would have to wait.
+
+        Raises: as :meth:`send`.
+        """
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            if self.error is not None:
+                raise self.closed_error()
+            if not self.ring.write(message, FIRST):
+                return False
+            self.data.post()
+            return True
+        finally:
+            self.lock.release()
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
+        """Like :meth:`send` for a message in several pieces, which are not joined first."""
+        total = sum(len(part) for part in parts)
+        if total > MAX_MESSAGE:
+            raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
+        self._lock_until(deadline)
+        try:
+            if self.error is not None:
+                raise self.closed_error()
+            self._send_pieces(parts, deadline)
+        finally:
+            self.lock.release()
+
+    def _lock_until(self, deadline: int) -> None:
+        if not self.lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, threading.TIMEOUT_MAX)):
+            raise TimeoutError("another message was being sent until the deadline")
+
+    def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
+        """Cut the parts into records. The first has FIRST, all but the last have MORE."""
+        size = self.ring.max_payload
+        flags = FIRST | MORE
+        last = len(parts) - 1
+        for index, part in enumerate(parts):
+            view = memoryview(part)
+            for start in range(0, max(len(view), 1), size):
+                if index == last and start + size >= len(view):
+                    flags &= ~MORE
+                record = view[start : start + size]
+                if not self.ring.write(record, flags):
+                    self._wait_for_room(record, flags, deadline)
+                self.data.post()
+                flags = MORE
+
+    def _wait_for_room(self, record: memoryview, flags: int, deadline: int) -> None:
+        pause = _RECHECK
+        self._episode += 1
+        self.ring.set_waiting(self._episode)
+        try:
+            while not self.ring.write(record, flags):
+                if self.error is not None:
+                    raise self.closed_error()
+                remaining = (deadline - _now()) / 1e9
+                if remaining <= 0:
+                    raise TimeoutError("the other side did not read until the deadline")
+                if not self.room.acquire(min(pause, remaining)):
+                    pause = min(pause * 2, _RECHECK_MAX)
+        finally:
+            self.ring.set_waiting(0)
+
+
+class Receiver(_Direction):
+    """The reading end. ``lock`` belongs to whoever calls :meth:`receive`; it is taken outside, for as long as wanted."""
+
+    def __init__(self, ring: RingReader, data: Semaphore, room: Semaphore, spinner: Spinner) -> None:
+        super().__init__(data, room)
+        self.ring = ring
+        self._spinner = spinner
+        self._budget = spinner.limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._kicks = 0
+        self._woken_episode = 0
+
+    def receive(self, deadline: int | None) -> bytes | None:
+        """The next message, or None when ``deadline`` (monotonic ns; None: none) passed or :meth:`kick` was called.
+
+        What arrived before the channel was closed is still delivered.
+
+        Raises:
+            LogosError: what closed the channel, after its last message.
+            ProtocolViolationError: the peer wrote what the protocol does not allow.
+        """
+        try:
+            while True:
+                record = self._next_record(deadline)
+                if record is None:
+                    return None
+                payload, flags = record
+                if flags == FIRST:
+                    if self._parts:
+                        self._forget_parts()
+                    return payload
+                if (message := self._assemble(payload, flags)) is not None:
+                    return message
+        except ValueError:
+            if self.error is None:
+                raise
+            raise self.closed_error() from None  # unmapped already
+
+    def _assemble(self, payload: bytes, flags: int) -> bytes | None:
+        if flags & FIRST:
+            self._forget_parts()
+        elif not self._parts:
+            return None  # the rest of a message whose beginning we gave up
+        self._parts.append(payload)
+        self._size += len(payload)
+        if self._size > MAX_MESSAGE:
+            raise ProtocolViolationError(f"the peer sends a message of more than {MAX_MESSAGE} bytes")
+        if flags & MORE:
+            return None
+        message = b"".join(self._parts)
+        self._forget_parts()
+        return message
+
+    def _forget_parts(self) -> None:
+        self._parts = []
+        self._size = 0
+
+    def _next_record(self, deadline: int | None) -> tuple[bytes, int] | None:
+        ring = self.ring
+        if ring.words[0] == ring.read_cursor and not self._spin():
+            if self.error is not None:
+                raise self.closed_error()
+            if not self._park(deadline):
+                return None
+        elif not self.data.try_acquire() and self.error is None and not self._park(deadline):
+            # (The writer publishes, then posts: a reader that is quicker waits for the post, in the kernel if need be.)
+            return None
+        record = ring.read()
+        if record is None:
+            self._kicked()
+            return None
+        self._kicks = 0
+        waiting = ring.waiting_episode()
+        if waiting and waiting != self._woken_episode and ring.half_empty():
+            self._woken_episode = waiting
+            self.room.post()
+        return record
+
+    def _kicked(self) -> None:
+        """A unit without a record."""
+        self._kicks += 1
+        if self._kicks > _MAX_KICKS:
+            raise ProtocolViolationError("the peer posts the semaphore without sending anything")
+        if self.error is not None:
+            raise self.closed_error()
+
+    def _spin(self) -> bool:
+        """Look at the cursor for a while. True if something came."""
+        budget = self._budget
+        if not budget:
+            return False
+        if self._spinner.spin(self.ring, budget):
+            self._budget = self._spinner.limit
+            return True
+        self._budget = max(budget >> 1, 1)
+        return False
+
+    def _park(self, deadline: int | None) -> bool:
+        """Wait in the kernel. False when the deadline passed."""
+        began = _now()
+        while True:
+            if deadline is None:
+                got = self.data.acquire(None)
+            else:
+                remaining = (deadline - _now()) / 1e9
+                if remaining <= 0:
+                    return self.data.try_acquire()
+                got = self.data.acquire(min(remaining, _LONGEST_PARK))
+            if got:
+                break
+        if _now() - began < self._spinner.worthwhile:
+            # It came so soon that a spin would have caught it: be readier to spin next time.
+            self._budget = min(self._budget * 8 + 64, self._spinner.limit)
+        return True
+
+    def kick(self) -> None:
+        """Make a parked :meth:`receive` return None."""
+        with contextlib.suppress(ValueError):  # disposed
+            self.data.post()
+
+
+class Channel:
+    """The shared memory of one channel with its rings, seen from one of its two processes.
+
+    Args:
+        fd: descriptor of the memory; closed in any case.
+        capacities: of the rings, in the order in which they lie in the memory.
+        semaphores: names; two per ring: data, room.
+        sends: one bool per ring: whether this side writes it.
+        spinner: what this process spends on spinning.
+
+    Raises:
+        OSError, ValueError: memory or a semaphore is not what was announced.
+    """
+
+    def __init__(
+        self, fd: int, capacities: Sequence[int], semaphores: Sequence[str], sends: Sequence[bool], spinner: Spinner
+    ) -> None:
+        self._semaphores: list[Semaphore] = []
+        self._memory: mmap.mmap | None = map_memory(fd, sum(ring_size(capacity) for capacity in capacities))
+        self.senders: list[Sender] = []
+        self.receivers: list[Receiver] = []
+        self._view = memoryview(self._memory)
+        try:
+            for name in semaphores:
+                self._semaphores.append(Semaphore(name))
+        except BaseException:
+            self.dispose()
+            raise
+        start = 0
+        for index, (capacity, writes) in enumerate(zip(capacities, sends, strict=True)):
+            data, room = self._semaphores[2 * index : 2 * index + 2]
+            memory = self._view[start : start + ring_size(capacity)]
+            start += ring_size(capacity)
+            if writes:
+                self.senders.append(Sender(RingWriter(memory), data, room))
+            else:
+                self.receivers.append(Receiver(RingReader(memory), data, room, spinner))
+            memory.release()
+
+    def close(self, error: LogosError) -> None:
+        """End it: everybody who waits gets ``error``, everybody who comes later too. Idempotent; never waits."""
+        for end in (*self.senders, *self.receivers):
+            if end.error is None:
+                end.error = error
+        for sender in self.senders:
+            with contextlib.suppress(ValueError):
+                sender.room.post()
+        for receiver in self.receivers:
+            receiver.kick()
+
+    def dispose(self) -> None:
+        """Unmap memory and semaphores, when the last thread has left. Only after :meth:`close`. Idempotent."""
+        ends = (*self.senders, *self.receivers)
+        for end in ends:
+            end.lock.acquire()
+        try:
+            if self._memory is None:
+                return
+            for semaphore in self._semaphores:
+                semaphore.close()
+            for sender in self.senders:
+                sender.ring.release()
+            for receiver in self.receivers:
+                receiver.ring.release()
+            self._view.release()
+            self._memory.close()
+            self._memory = None
+        finally:
+            for end in ends:
+                end.lock.release()

@@ -1,0 +1,116 @@
+"""The frame: a fixed binary header with the token in it, then the method's name, then the payload. Pure.
+
+    ┌──────┬───────┬───────┬─────────────┬─────────┬─────────────┬─────────┬──────────┬─────────┐
+    │ kind │ codec │ flags │ name length │ call id │ deadline ns │ token   │ name     │ payload │
+    │ u8   │ u8    │ u16   │ u32         │ u64     │ u64         │ 16 bytes│          │         │
+    └──────┴───────┴───────┴─────────────┴─────────┴─────────────┴─────────┴──────────┴─────────┘
+
+With flag BUFFERS the payload is ``count u32 | length u64 × count | head | buffers``, otherwise it is the head alone.
+
+Rules:
+
+* The token stands at a fixed place, so that the callee checks it before it looks at anything of variable length.
+* Little endian, no padding. Whoever parses has a private copy (the ring made it) and checks every length against what
+  is really there; what does not fit is a ProtocolViolationError.
+* A reply has the call id of its call and no token: its channel says whose it is.
+* The deadline is on the monotonic clock of the machine, which all its processes share.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from logoscore.errors import ProtocolViolationError
+
+__all__ = ["HEADER", "NO_TOKEN", "Frame", "join_payload", "parse", "split_payload"]
+
+HEADER: Final = struct.Struct("<BBHIQQ16s")
+NO_TOKEN: Final = bytes(16)
+MAX_BUFFERS: Final = 1 << 16
+_COUNT: Final = struct.Struct("<I")
+
+# Kinds, from caller to callee. All carry the pair's token.
+CALL: Final = 1
+SYSTEM: Final = 2  # to the ModuleProxy itself: token hand-over, introspection
+STREAM_OPEN: Final = 3
+STREAM_NEXT: Final = 4  # call id of the stream; head: how many items are wanted
+STREAM_CLOSE: Final = 5
+# From callee to caller.
+REPLY: Final = 16
+ERROR: Final = 17
+STREAM_ITEMS: Final = 18  # a batch of items, the stream goes on
+STREAM_END: Final = 19  # the last batch
+# From publisher to subscriber: call id is the sequence number, deadline the time of the event in ns since the epoch.
+EVENT: Final = 32
+
+# Flags.
+KWARGS: Final = 1  # the head is [args, kwargs]
+BUFFERS: Final = 2  # the payload has out-of-band buffers
+
+#: A deadline that never comes.
+FOREVER: Final = (1 << 63) - 1
+
+
+class Frame(NamedTuple):
+    """A parsed frame. ``payload`` still holds head and buffers; see :func:`split_payload`."""
+
+    kind: int
+    codec: int
+    flags: int
+    call_id: int
+    deadline: int
+    token: bytes
+    name: bytes
+    payload: memoryview
+
+
+def parse(data: bytes) -> Frame:
+    """Take a frame apart.
+
+    Raises:
+        ProtocolViolationError: ``data`` is shorter than it says.
+    """
+    if len(data) < HEADER.size:
+        raise ProtocolViolationError(f"a frame has at least {HEADER.size} bytes, this one {len(data)}")
+    kind, codec, flags, name_length, call_id, deadline, token = HEADER.unpack_from(data)
+    end = HEADER.size + name_length
+    if end > len(data):
+        raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {len(data)}")
+    return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER.size : end], memoryview(data)[end:])
+
+
+def join_payload(head: bytes, buffers: Sequence[memoryview]) -> list[bytes | memoryview]:
+    """The pieces of a payload with out-of-band ``buffers``, to be sent one after the other (flag BUFFERS)."""
+    if len(buffers) > MAX_BUFFERS:
+        raise ValueError(f"at most {MAX_BUFFERS} buffers travel in one message, not {len(buffers)}")
+    flat = [buffer.cast("B") for buffer in buffers]
+    table = struct.pack(f"<I{len(flat)}Q", len(flat), *map(len, flat))
+    return [table + head, *flat]
+
+
+def split_payload(payload: memoryview, flags: int) -> tuple[memoryview, Sequence[memoryview]]:
+    """Head and buffers of a payload, as views on it.
+
+    Raises:
+        ProtocolViolationError: the table of lengths does not fit the payload.
+    """
+    if not flags & BUFFERS:
+        return payload, ()
+    if len(payload) < _COUNT.size:
+        raise ProtocolViolationError("the frame announces buffers and has no room for their number")
+    (count,) = _COUNT.unpack_from(payload)
+    head_start = _COUNT.size + 8 * count
+    if count > MAX_BUFFERS or head_start > len(payload):
+        raise ProtocolViolationError(f"the frame announces {count} buffers and has {len(payload)} bytes")
+    lengths = struct.unpack_from(f"<{count}Q", payload, _COUNT.size)
+    position = len(payload) - sum(lengths)
+    if position < head_start:
+        raise ProtocolViolationError(f"the frame's buffers have {sum(lengths)} bytes, the frame only {len(payload)}")
+    head = payload[head_start:position]
+    buffers = []
+    for length in lengths:
+        buffers.append(payload[position : position + length])
+        position += length
+    return head, buffers

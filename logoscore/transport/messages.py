@@ -1,0 +1,276 @@
+"""The words of the control plane: what the core says to a party, and what a party says to the core.
+
+A *party* is whoever has a name: a module in its host, and in the app's process ``core`` and ``core_manager``. Parties in
+the app's process get the very same messages, without a pipe between.
+
+Rules: every message is a typed structure, checked when it is decoded; what does not fit is a ProtocolViolationError of
+the host that sent it. ``request`` numbers are chosen by the asking side; the answer carries them back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+
+from logoscore.errors import ProtocolViolationError
+
+CALLS: Final = "calls"
+"""Purpose of a link: two rings, requests from caller to callee and replies back."""
+EVENTS: Final = "events"
+"""Purpose of a link: one ring, from publisher (the callee) to subscriber (the caller)."""
+
+PROTOCOL_VERSION: Final = 1
+
+CODEC_IDS: Final = {"safe": 0, "cloudpickle": 1}
+"""Names of codecs, as in metadata, and their numbers in a frame."""
+
+
+class _Message(msgspec.Struct, array_like=True, tag=True):
+    pass
+
+
+class WireError(msgspec.Struct, array_like=True, frozen=True):
+    """An error of ``logoscore.errors``: class name, message, fields."""
+
+    kind: str
+    message: str
+    fields: dict[str, Any] = {}
+
+
+class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
+    """One channel as a party gets it. The memory's descriptor travels beside the message."""
+
+    link: int
+    peer: str
+    """The name of the party at the other end: the caller's identity, for the callee."""
+    purpose: str
+    capacities: tuple[int, ...]
+    semaphores: tuple[str, ...]
+    codec: str = "safe"
+    filter: tuple[str, ...] | None = None
+    """For the publisher's end of an events link: which events the subscriber wants; None: all."""
+
+
+# --- core → party ---------------------------------------------------------------------------------------------------
+
+
+class Bootstrap(_Message):
+    """The first message to a host: who it is and what it loads."""
+
+    name: str
+    instance: str
+    token: str
+    metadata: dict[str, Any]
+    source: str  # "directory", "distribution", "builtin", "class"
+    path: str
+    main: str
+    pickled: bytes  # for "class"
+    include: tuple[str, ...]
+    persistence_path: str | None
+    default_timeout: float
+    spin_microseconds: int
+
+
+class Start(_Message):
+    """Load the module's code and initialise it: everything that had to be in place before is."""
+
+
+class Opened(_Message):
+    """Answer to OpenLink. Comes with the memory's descriptor."""
+
+    request: int
+    link: LinkInfo
+
+
+class Attach(_Message):
+    """A link that this party did not ask for: it is the callee, or the core re-armed its subscription."""
+
+    link: LinkInfo
+    publishes: bool
+
+
+class Failed(_Message):
+    """Answer to any request that could not be met."""
+
+    request: int
+    error: WireError
+
+
+class Done(_Message):
+    """Answer to a request that has no other; ``value`` as the request's docstring says."""
+
+    request: int
+    value: Any = None
+
+
+class CloseLink(_Message):
+    """The other end is gone or no longer entitled."""
+
+    link: int
+    error: WireError
+
+
+class SetFilter(_Message):
+    """The subscriber of an events link wants other events now. Answered with Done."""
+
+    request: int
+    link: int
+    names: tuple[str, ...] | None
+
+
+class Plant(_Message):
+    """Tokens between this party and ``peer`` that come from the core itself, not from the capability module."""
+
+    peer: str
+    incoming: str
+    outgoing: str
+
+
+class Forget(_Message):
+    """``peer`` is gone: its tokens are worth nothing any more."""
+
+    peer: str
+
+
+class CancelCall(_Message):
+    """The caller gave the call up."""
+
+    link: int
+    call: int
+
+
+class Query(_Message):
+    """Ask a host about itself. Answered with Done: ``"stats"`` → {"calls": int, "events": int}."""
+
+    request: int
+    what: str
+
+
+class Unload(_Message):
+    """End: finish what runs within ``grace`` seconds, then exit."""
+
+    grace: float
+
+
+ToParty = (
+    Bootstrap
+    | Start
+    | Opened
+    | Attach
+    | Failed
+    | Done
+    | CloseLink
+    | SetFilter
+    | Plant
+    | Forget
+    | CancelCall
+    | Query
+    | Unload
+)
+
+# --- party → core ---------------------------------------------------------------------------------------------------
+
+
+class Hello(_Message):
+    """A host is up and understands this protocol."""
+
+    pid: int
+    version: int
+
+
+class Ready(_Message):
+    """``init_logos`` has finished."""
+
+
+class LoadFailed(_Message):
+    """The module's code raised while it was loaded or initialised."""
+
+    type_name: str
+    message: str
+    traceback: str
+
+
+class OpenLink(_Message):
+    """Ask for a calls link to ``target``. Answered with Opened or Failed."""
+
+    request: int
+    target: str
+
+
+class Attached(_Message):
+    """The party has opened memory and semaphores of this link."""
+
+    link: int
+
+
+class AttachFailed(_Message):
+    """It could not."""
+
+    link: int
+    reason: str
+
+
+class Watch(_Message):
+    """The whole of what this party now wants to hear of ``target``: event names, None for all, () for nothing.
+
+    Answered with Done when the publisher's filter is in place.
+    """
+
+    request: int
+    target: str
+    names: tuple[str, ...] | None
+
+
+class Resolve(_Message):
+    """Ask which module ``target``, a name or a capability, means. Answered with Done (value: the name) or Failed."""
+
+    request: int
+    target: str
+
+
+class Authorize(_Message):
+    """The capability module asks for the policy's decision. Answered with Done (value: the target's name) or Failed."""
+
+    request: int
+    requester: str
+    target: str
+
+
+FromParty = (
+    Hello
+    | Ready
+    | LoadFailed
+    | OpenLink
+    | Attached
+    | AttachFailed
+    | Watch
+    | Resolve
+    | Authorize
+    | CancelCall
+    | Done
+    | Failed
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_to_party: msgspec.msgpack.Decoder[ToParty] = msgspec.msgpack.Decoder(ToParty)
+_from_party: msgspec.msgpack.Decoder[FromParty] = msgspec.msgpack.Decoder(FromParty)
+
+encode = _encoder.encode
+
+
+def decode_to_party(data: bytes) -> ToParty:
+    """What the core sent. Raises ProtocolViolationError."""
+    return cast("ToParty", _decode(_to_party, data))
+
+
+def decode_from_party(data: bytes) -> FromParty:
+    """What a host sent. Raises ProtocolViolationError."""
+    return cast("FromParty", _decode(_from_party, data))
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes) -> Any:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise ProtocolViolationError(f"a control message cannot be read: {exc}") from None

@@ -1,0 +1,190 @@
+"""A single-producer, single-consumer ring of records over a piece of memory. Pure: no os, no threads, no clock.
+
+    0        64       128      192                                  192 + capacity
+    ┌────────┬────────┬────────┬──────────────────────────────────────┐
+    │ write  │ read   │ writer │ data: records one after the other    │
+    │ cursor │ cursor │ waits  │ [length u32 | flags u32 | payload …] │
+    └────────┴────────┴────────┴──────────────────────────────────────┘
+
+Rules:
+
+* Cursors count bytes since the ring was made and never wrap (64 bits); a position is ``cursor & (capacity - 1)``.
+* Each cursor has one owner, who keeps the true value privately and only *publishes* it here. What the other side
+  published is read once, checked against what is possible, and only then used: a hostile peer can make its own ring
+  fail with ProtocolViolationError and do nothing else.
+* Records begin at multiples of 8, so a record's 8-byte header never wraps; a payload may, and is copied in two pieces.
+* The reader copies a payload out before anybody looks at it, so it cannot change under a check.
+* Each word lies on a cache line of its own, so that the two sides do not fight over one.
+* The order in which the other side sees these stores is made by the semaphore that the channel posts after each
+  record (see ``channel.py``); the ring itself only promises single stores of aligned 64-bit words.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from logoscore.errors import ProtocolViolationError
+
+__all__ = ["FIRST", "HEADER_SIZE", "MORE", "RingReader", "RingWriter", "ring_size"]
+
+HEADER_SIZE: Final = 192
+_WRITE: Final = 0  # indices into the ring's 64-bit words
+_READ: Final = 8
+_WAITS: Final = 16
+_DATA_WORD: Final = HEADER_SIZE // 8
+_RECORD_HEADER: Final = 8
+
+FIRST: Final = 1
+"""Flag: a message begins with this record; whatever was unfinished before it was given up by the writer."""
+MORE: Final = 2
+"""Flag: the message goes on in the next record."""
+
+
+def ring_size(capacity: int) -> int:
+    """The bytes of memory that a ring of ``capacity`` data bytes needs.
+
+    Raises:
+        ValueError: ``capacity`` is not a power of two, or less than 64.
+    """
+    if capacity < 64 or capacity & (capacity - 1):
+        raise ValueError(f"a ring's capacity is a power of two of at least 64 bytes, not {capacity}")
+    return HEADER_SIZE + capacity
+
+
+class _End:
+    """What both ends share: the views of the memory."""
+
+    __slots__ = ("capacity", "data", "mask", "words")
+
+    def __init__(self, memory: memoryview) -> None:
+        self.capacity = len(memory) - HEADER_SIZE
+        ring_size(self.capacity)
+        self.mask = self.capacity - 1
+        self.words = memory.cast("Q")
+        self.data = memory[HEADER_SIZE:]
+
+    def release(self) -> None:
+        """Let go of the memory. Later use raises ValueError (from the released memoryview)."""
+        self.data.release()
+        self.words.release()
+
+
+class RingWriter(_End):
+    """The producer's end. The memory must be zeroed when the first end is made, and have one writer only."""
+
+    __slots__ = ("max_payload", "seen", "written")
+
+    def __init__(self, memory: memoryview) -> None:
+        super().__init__(memory)
+        self.written = 0
+        self.seen = 0  # the reader's cursor as last checked
+        # Larger payloads travel as several records, so that reader and writer work at the same time.
+        self.max_payload = self.capacity // 4
+
+    def write(self, payload: bytes | memoryview, flags: int) -> bool:
+        """Append one record. False if there is no room for it now.
+
+        Raises:
+            ValueError: ``payload`` is longer than ``max_payload``.
+            ProtocolViolationError: the reader published an impossible cursor.
+        """
+        size = len(payload)
+        if size > self.max_payload:
+            raise ValueError(f"a record of this ring carries at most {self.max_payload} bytes, not {size}")
+        need = (size + 15) & ~7
+        written = self.written
+        if need > self.capacity - (written - self.seen) and need > self._free():
+            return False
+        start = written & self.mask
+        words = self.words
+        words[_DATA_WORD + (start >> 3)] = size | flags << 32
+        start += _RECORD_HEADER
+        end = start + size
+        if end <= self.capacity:
+            self.data[start:end] = payload
+        else:
+            self._write_wrapped(start, payload)
+        self.written = written = written + need
+        words[_WRITE] = written
+        return True
+
+    def _write_wrapped(self, start: int, payload: bytes | memoryview) -> None:
+        head = max(self.capacity - start, 0)
+        view = memoryview(payload)
+        self.data[start : start + head] = view[:head]
+        start = 0 if head else start - self.capacity
+        self.data[start : start + len(view) - head] = view[head:]
+
+    def _free(self) -> int:
+        """Ask the reader's published cursor how much room there is, after checking it."""
+        read = self.words[_READ]
+        if not self.seen <= read <= self.written or read & 7:
+            raise ProtocolViolationError(
+                f"the reader published cursor {read}; possible were {self.seen} to {self.written}"
+            )
+        self.seen = read
+        return self.capacity - (self.written - read)
+
+    def set_waiting(self, episode: int) -> None:
+        """Tell the reader that the writer waits for room (a number, new for each wait) or no longer does (0)."""
+        self.words[_WAITS] = episode
+
+
+class RingReader(_End):
+    """The consumer's end. One reader only."""
+
+    __slots__ = ("limit", "read_cursor")
+
+    def __init__(self, memory: memoryview) -> None:
+        super().__init__(memory)
+        self.read_cursor = 0
+        self.limit = 0  # the writer's cursor as last checked
+
+    def readable(self) -> bool:
+        """Whether the writer has published something that was not read yet. Not checked: ``read`` does that."""
+        return self.words[_WRITE] != self.read_cursor
+
+    def read(self) -> tuple[bytes, int] | None:
+        """Take the oldest record as (payload, flags), or None if there is none.
+
+        Raises:
+            ProtocolViolationError: the writer published an impossible cursor or record.
+        """
+        read = self.read_cursor
+        words = self.words
+        if read == self.limit:
+            limit = words[_WRITE]
+            if not read <= limit <= read + self.capacity or limit & 7:
+                raise ProtocolViolationError(f"the writer published cursor {limit}; the reader is at {read}")
+            if limit == read:
+                return None
+            self.limit = limit
+        start = read & self.mask
+        header = words[_DATA_WORD + (start >> 3)]
+        size = header & 0xFFFFFFFF
+        flags = header >> 32
+        need = (size + 15) & ~7
+        if need > self.limit - read or flags > FIRST | MORE:
+            raise ProtocolViolationError(
+                f"the writer announced a record of {size} bytes with flags {flags:#x}; "
+                f"{self.limit - read} bytes are in the ring"
+            )
+        start += _RECORD_HEADER
+        end = start + size
+        if end <= self.capacity:
+            payload = bytes(self.data[start:end])
+        elif start < self.capacity:
+            payload = bytes(self.data[start:]) + bytes(self.data[: end - self.capacity])
+        else:
+            payload = bytes(self.data[:size])
+        self.read_cursor = read = read + need
+        words[_READ] = read
+        return payload, flags
+
+    def waiting_episode(self) -> int:
+        """The number of the writer's present wait for room, 0 if it does not wait."""
+        return self.words[_WAITS]
+
+    def half_empty(self) -> bool:
+        """Whether there is room for any record: time to wake a writer that waits."""
+        return self.limit - self.read_cursor <= self.capacity >> 1

@@ -1,0 +1,1 @@
+"""What modules and apps may rely on, tested over real hosts."""

@@ -1,0 +1,1 @@
+"""Sample modules that are installed rather than found in a directory."""

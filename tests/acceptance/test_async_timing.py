@@ -1,0 +1,168 @@
+"""The sample module async_timing: coroutines, deadlines, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from helpers import wait_until
+
+from acceptance.support import MODULES, raises_remotely
+from logoscore import Core
+from logoscore.errors import CallCancelledError, CallTimeoutError
+
+LONG = 60.0
+SHORT = 0.2
+
+
+@pytest.fixture
+def timing(core: Core) -> Any:
+    return core.load_plugin("async_timing")
+
+
+def counted(timing: Any, what: str) -> int:
+    return timing.call("counters").get(what, 0)
+
+
+def test_coroutine_method(timing: Any) -> None:
+    assert timing.call("add", 3, 4) == 7
+    infos = {info.name: info.is_async for info in timing.methods()}
+    assert infos["add"] is True
+    assert infos["counters"] is False
+
+
+def test_coroutine_that_raises(timing: Any) -> None:
+    with raises_remotely("ValueError") as caught:
+        timing.call("fail")
+    assert caught.value.message == "deliberate"
+    assert timing.call("add", 1, 1) == 2
+
+
+@pytest.mark.parametrize("method", ["echo_with_delay", "blocking_echo_with_delay"])
+def test_echo_with_delay(timing: Any, method: str) -> None:
+    assert timing.call(method, "x", 0.05) == "x"
+    assert timing.call("counters") == {"started": 1, "finished": 1}
+
+
+@pytest.mark.parametrize("method", ["echo_with_delay", "blocking_echo_with_delay"])
+def test_deadline_longer_than_the_delay(timing: Any, method: str) -> None:
+    assert timing.call(method, ["in time"], 0.05, timeout=LONG) == ["in time"]
+
+
+def test_deadline_shorter_than_the_delay(timing: Any) -> None:
+    with pytest.raises(CallTimeoutError) as caught:
+        timing.call("echo_with_delay", "x", LONG, timeout=SHORT)
+    assert "async_timing" in str(caught.value)
+    assert "echo_with_delay" in str(caught.value)
+    assert (caught.value.module, caught.value.method) == ("async_timing", "echo_with_delay")
+    assert isinstance(caught.value, TimeoutError)
+    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+    assert counted(timing, "finished") == 0
+
+
+def test_deadline_of_a_method_that_blocks(timing: Any) -> None:
+    with pytest.raises(CallTimeoutError, match="blocking_echo_with_delay"):
+        timing.call("blocking_echo_with_delay", "late", 0.6, timeout=SHORT)
+    # The answer that comes too late is nobody else's.
+    assert timing.call("echo_with_delay", "mine", 0.0) == "mine"
+    wait_until(lambda: counted(timing, "finished") == 2, what="the late end of the blocking call")
+    assert timing.call("add", 2, 2) == 4
+
+
+def test_deadline_of_submit(timing: Any) -> None:
+    pending = timing.submit("wait_for_ever", timeout=SHORT)
+    with pytest.raises(CallTimeoutError, match="wait_for_ever"):
+        pending.result(timeout=LONG)
+    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+
+
+def test_default_deadline_is_the_cores() -> None:
+    with Core(plugins_dir=MODULES, entry_points=False, default_timeout=SHORT) as impatient:
+        timing = impatient.load_plugin("async_timing")
+        with pytest.raises(CallTimeoutError, match="wait_for_ever"):
+            timing.call("wait_for_ever")
+        assert timing.call("echo_with_delay", "x", 2 * SHORT, timeout=LONG) == "x"
+
+
+def test_remaining_deadline_is_known_inside(core: Core, timing: Any) -> None:
+    assert 0 < timing.call("remaining", timeout=5.0) <= 5.0
+    relay = core.load_plugin("relay")
+    assert 0 < relay.call("call_within", "async_timing", "remaining", [], LONG, timeout=5.0) <= 5.0
+    assert 0 < relay.call("call_within", "async_timing", "remaining", [], 2.0, timeout=5.0) <= 2.0
+
+
+def test_deadline_travels_through_a_module(core: Core, timing: Any) -> None:
+    relay = core.load_plugin("relay")
+    with pytest.raises(CallTimeoutError):
+        relay.call("call_within", "async_timing", "wait_for_ever", [], LONG, timeout=SHORT)
+    wait_until(lambda: counted(timing, "cancelled") == 1, what="the far module being told")
+    assert relay.call("call", "async_timing", "add", [1, 2]) == 3
+
+
+def test_deadline_inside_a_module_is_its_own_error(core: Core, timing: Any) -> None:
+    relay = core.load_plugin("relay")
+    with raises_remotely("CallTimeoutError") as caught:
+        relay.call("call_within", "async_timing", "wait_for_ever", [], SHORT)
+    assert "wait_for_ever" in str(caught.value)
+    assert timing.call("add", 1, 2) == 3
+
+
+def test_cancel_reaches_the_callee(timing: Any) -> None:
+    pending = timing.submit("wait_for_ever")
+    wait_until(lambda: counted(timing, "started") == 1, what="the start of the call")
+    assert pending.cancel() is True
+    assert pending.cancelled() is True
+    with pytest.raises(CallCancelledError):
+        pending.result(timeout=LONG)
+    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+    assert timing.call("add", 1, 1) == 2
+
+
+def test_cancel_of_what_is_done_changes_nothing(timing: Any) -> None:
+    pending = timing.submit("add", 1, 2)
+    assert pending.result(timeout=LONG) == 3
+    assert pending.cancel() is False
+    assert pending.result() == 3
+
+
+def test_call_is_awaitable(timing: Any) -> None:
+    async def scenario() -> list[int]:
+        one = await timing.submit("add", 1, 2)
+        return [one, *await asyncio.gather(*(timing.submit("add", number, 1) for number in range(20)))]
+
+    assert asyncio.run(scenario()) == [3, *range(1, 21)]
+
+
+def test_cancelled_task_cancels_the_call(timing: Any) -> None:
+    async def wait_for_it() -> None:
+        await timing.submit("wait_for_ever")
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(wait_for_it())
+        async with asyncio.timeout(LONG):
+            while not (await timing.submit("counters")).get("started"):
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scenario())
+    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+
+
+def test_error_of_an_awaited_call(timing: Any) -> None:
+    async def scenario() -> None:
+        with raises_remotely("ValueError"):
+            await timing.submit("fail")
+        with pytest.raises(CallTimeoutError):
+            await timing.submit("wait_for_ever", timeout=SHORT)
+
+    asyncio.run(scenario())
+
+
+def test_coroutines_of_one_host_run_together(timing: Any) -> None:
+    waiting = [timing.submit("wait_for_gate") for _ in range(4)]
+    wait_until(lambda: counted(timing, "started") == 4, what="four waiting coroutines")
+    timing.call("open_gate")
+    assert [each.result(timeout=LONG) for each in waiting] == ["through"] * 4

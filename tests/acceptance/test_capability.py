@@ -1,0 +1,148 @@
+"""The capability module: who gets a token for whom."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from acceptance.support import MODULES, raises_remotely, write_module
+from logoscore import Core
+from logoscore.errors import (
+    InvalidArgumentsError,
+    ModuleNotLoadedError,
+    PermissionDeniedError,
+    UnknownModuleError,
+)
+
+CALLS_TARGET = """
+from logoscore import PluginInterface, invokable
+
+class Caller(PluginInterface):
+    @invokable
+    def reach(self, name):
+        return self.api.get_client(name).call("ping")
+"""
+
+NAMES = ["test_basic", "index", "d_base"]
+
+
+@pytest.fixture(scope="module")
+def capability(shared_core: Core) -> Any:
+    for name in NAMES:
+        shared_core.load_plugin(name)
+    return shared_core.get_client("capability_module")
+
+
+@pytest.mark.parametrize("method", ["requestModule", "request_module"])
+def test_tokens_are_unique_uuids(capability: Any, method: str) -> None:
+    tokens = [capability.call(method, "core", name) for name in NAMES]
+    assert len(set(tokens)) == len(NAMES)
+    for token in tokens:
+        assert uuid.UUID(token).version == 4
+        assert str(uuid.UUID(token)) == token
+
+
+def test_no_token_is_ever_given_twice(core: Core) -> None:
+    seen: list[str] = []
+    for _ in range(3):
+        core.load_plugin("auth_vault")
+        probe = core.load_plugin("auth_probe")
+        assert probe.call("touch") == 1
+        seen += [core.get_token("auth_vault"), core.get_token("auth_probe"), probe.call("held", "auth_vault")]
+        core.unload_plugin("auth_probe")
+        core.unload_plugin("auth_vault")
+    assert len(set(seen)) == 9
+
+
+def test_unknown_target(capability: Any) -> None:
+    with pytest.raises(UnknownModuleError, match="no_such_module") as caught:
+        capability.call("requestModule", "core", "no_such_module")
+    assert caught.type is UnknownModuleError
+
+
+def test_known_but_unloaded_target(capability: Any) -> None:
+    with pytest.raises(ModuleNotLoadedError, match="d_top"):
+        capability.call("requestModule", "core", "d_top")
+
+
+@pytest.mark.parametrize("args", [("core", ""), ("core",), (), ("core", 5), ("core", None), ("core", "a", "b")])
+def test_empty_and_malformed_targets(capability: Any, args: tuple[Any, ...]) -> None:
+    with pytest.raises((UnknownModuleError, InvalidArgumentsError)):
+        capability.call("requestModule", *args)
+    assert uuid.UUID(capability.call("requestModule", "core", "d_base")).version == 4
+
+
+def test_policy_that_denies(plugins: Any) -> None:
+    write_module(plugins, "open")
+    write_module(plugins, "closed")
+    asked: list[tuple[str, str]] = []
+
+    def policy(request: Any) -> bool | None:
+        asked.append((request.requester, request.target))
+        return False if request.target == "closed" else None
+
+    with Core(plugins_dir=plugins, entry_points=False, policy=policy) as core:
+        assert core.load_plugin("open").call("ping") == "open"
+        with pytest.raises(PermissionDeniedError) as caught:
+            core.load_plugin("closed").call("ping")
+        assert (caught.value.requester, caught.value.target) == ("core", "closed")
+        assert "core" in str(caught.value)
+        assert "closed" in str(caught.value)
+        assert isinstance(caught.value, PermissionError)
+        with pytest.raises(PermissionDeniedError, match="closed"):
+            core.get_client("capability_module").call("requestModule", "core", "closed")
+        assert core.get_client("open").call("ping") == "open"
+    assert ("core", "open") in asked
+    assert ("core", "closed") in asked
+
+
+def test_policy_that_allows_more_than_the_default() -> None:
+    def policy(request: Any) -> bool | None:
+        return True if request.requester == "auth_stranger" else None
+
+    with Core(plugins_dir=MODULES, entry_points=False, policy=policy) as core:
+        core.load_plugin("auth_vault")
+        core.load_plugin("auth_peer")
+        stranger, probe = core.load_plugin("auth_stranger"), core.load_plugin("auth_probe")
+        assert stranger.call("attempt", "auth_vault", "touch", []) == 1
+        with raises_remotely("PermissionDeniedError"):
+            probe.call("attempt", "auth_peer", "ping", [])
+
+
+def test_policy_that_raises_lets_nobody_in(plugins: Any) -> None:
+    write_module(plugins, "target")
+    write_module(plugins, "caller", CALLS_TARGET, calls=["target"])
+
+    def policy(request: Any) -> bool | None:
+        if request.requester == "caller":
+            raise RuntimeError("policy is broken")
+        return None
+
+    with Core(plugins_dir=plugins, entry_points=False, policy=policy) as core:
+        core.load_plugin("target")
+        caller = core.load_plugin("caller")
+        with raises_remotely("PermissionDeniedError") as caught:
+            caller.call("reach", "target")
+        assert "caller" in str(caught.value)
+        assert core.get_client("target").call("ping") == "target"
+
+
+def test_capability_resolves_to_its_provider(shared_core: Core, capability: Any) -> None:
+    assert list(shared_core.get_plugin_info("index").capabilities) == ["search"]
+    assert shared_core.get_client("search").call("ping") == "index"
+    assert uuid.UUID(capability.call("requestModule", "core", "search")).version == 4
+
+
+def test_module_reaches_a_provider_by_the_capability_that_it_lists(plugins: Any) -> None:
+    write_module(plugins, "provider", capabilities=["storage", "cache"])
+    write_module(plugins, "listed", CALLS_TARGET, calls=["storage"])
+    write_module(plugins, "unlisted", CALLS_TARGET)
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        core.load_plugin("provider")
+        assert core.load_plugin("listed").call("reach", "storage") == "provider"
+        with raises_remotely("PermissionDeniedError"):
+            core.load_plugin("unlisted").call("reach", "storage")
+        with raises_remotely("UnknownModuleError"):
+            core.get_client("listed").call("reach", "no_such_name")

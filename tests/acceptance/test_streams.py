@@ -1,0 +1,76 @@
+"""Generator methods, sync and async, through ``client.stream``."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+from helpers import wait_until
+
+from acceptance.support import raises_remotely
+from logoscore import Core
+from logoscore.errors import ModuleCrashedError, UnknownMethodError
+
+
+@pytest.fixture
+def timing(core: Core) -> Any:
+    return core.load_plugin("async_timing")
+
+
+@pytest.mark.parametrize("method", ["count_to", "async_count_to"])
+@pytest.mark.parametrize("limit", [0, 1, 1000])
+def test_all_items_in_order(timing: Any, method: str, limit: int) -> None:
+    assert list(timing.stream(method, limit)) == list(range(limit))
+    wait_until(lambda: timing.call("counters") == {"closed": 1}, what="the end of the generator")
+
+
+@pytest.mark.parametrize("method", ["count_to", "async_count_to"])
+def test_closing_early_closes_the_generator(timing: Any, method: str) -> None:
+    stream = iter(timing.stream(method, 10**9))
+    assert list(islice(stream, 3)) == [0, 1, 2]
+    stream.close()
+    wait_until(lambda: timing.call("counters") == {"closed": 1}, what="the end of the generator")
+    assert timing.call("add", 1, 2) == 3
+
+
+def test_back_pressure(timing: Any) -> None:
+    stream = iter(timing.stream("count_produced", 10**9))
+    assert next(stream) == 0
+    looks = [-1]
+
+    def stands_still() -> bool:
+        looks.append(timing.call("counters")["produced"])
+        return looks[-1] == looks[-2]
+
+    wait_until(stands_still, what="a generator that nobody reads standing still")
+    assert 1 <= looks[-1] < 1_000_000
+    stream.close()
+    assert timing.call("add", 1, 2) == 3
+
+
+def test_what_the_generator_raises_comes_after_its_items(timing: Any) -> None:
+    received = []
+    with raises_remotely("ValueError") as caught:
+        for item in timing.stream("fail_after", 3):
+            received.append(item)  # noqa: PERF402 - what came before the error must be kept
+    assert received == [0, 1, 2]
+    assert caught.value.message == "deliberate"
+
+
+def test_two_streams_at_once(timing: Any) -> None:
+    pairs = zip(timing.stream("count_to", 100), timing.stream("async_count_to", 100), strict=True)
+    assert list(pairs) == [(number, number) for number in range(100)]
+
+
+def test_stream_of_an_unknown_method(timing: Any) -> None:
+    with pytest.raises(UnknownMethodError, match="no_such_stream"):
+        list(timing.stream("no_such_stream"))
+
+
+def test_crash_ends_the_stream(core: Core) -> None:
+    crash = core.load_plugin("crash")
+    with pytest.raises(ModuleCrashedError, match="crash"):
+        list(crash.stream("count_then_crash", 3))
+    stream = iter(core.load_plugin("async_timing").stream("count_to", 3))
+    assert list(stream) == [0, 1, 2]
