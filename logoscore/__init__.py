@@ -16,39 +16,40 @@ from logoscore.errors import *  # noqa: F403
 from logoscore.errors import __all__ as _errors_all
 from logoscore.interface import Event, LogosResult, MethodInfo, ParameterInfo, PluginInterface, invokable
 
-if TYPE_CHECKING:
-    from logoscore.core import Core
-    from logoscore.functions import (
-        add_plugins_dir,
-        call_plugin_method_async,
-        cleanup,
-        exec,  # noqa: A004 - the seed's name
-        get_known_plugins,
-        get_loaded_plugins,
-        get_token,
-        initialize,
-        load_plugin,
-        process_events,
-        process_plugin,
-        quit,  # noqa: A004 - likewise
-        register_event_listener,
-        set_plugins_dir,
-        start,
-        unload_plugin,
-    )
-    from logoscore.metadata import Metadata
-    from logoscore.plugins.hookspecs import hookimpl
-    from logoscore.policy import AccessRequest, Decision
-    from logoscore.registry import PluginInfo
-    from logoscore.session.api import LogosAPI
-    from logoscore.session.call import Call
-    from logoscore.session.client import LogosAPIClient
-    from logoscore.session.execution import Caller
-    from logoscore.session.provider import LogosAPIProvider, ModuleProxy
-    from logoscore.session.streams import Stream
-    from logoscore.session.subscription import Subscription
-    from logoscore.tokens import TokenManager
-    from logoscore.transport.records import Record, register
+if TYPE_CHECKING:  # "X as X": type checkers see it as exported
+    from logoscore.core import Core as Core
+    from logoscore.functions import add_plugins_dir as add_plugins_dir
+    from logoscore.functions import call_plugin_method_async as call_plugin_method_async
+    from logoscore.functions import cleanup as cleanup
+    from logoscore.functions import exec as exec
+    from logoscore.functions import get_known_plugins as get_known_plugins
+    from logoscore.functions import get_loaded_plugins as get_loaded_plugins
+    from logoscore.functions import get_token as get_token
+    from logoscore.functions import initialize as initialize
+    from logoscore.functions import load_plugin as load_plugin
+    from logoscore.functions import process_events as process_events
+    from logoscore.functions import process_plugin as process_plugin
+    from logoscore.functions import quit as quit
+    from logoscore.functions import register_event_listener as register_event_listener
+    from logoscore.functions import set_plugins_dir as set_plugins_dir
+    from logoscore.functions import start as start
+    from logoscore.functions import unload_plugin as unload_plugin
+    from logoscore.metadata import Metadata as Metadata
+    from logoscore.plugins.hookspecs import hookimpl as hookimpl
+    from logoscore.policy import AccessRequest as AccessRequest
+    from logoscore.policy import Decision as Decision
+    from logoscore.registry import PluginInfo as PluginInfo
+    from logoscore.session.api import LogosAPI as LogosAPI
+    from logoscore.session.call import Call as Call
+    from logoscore.session.client import LogosAPIClient as LogosAPIClient
+    from logoscore.session.execution import Caller as Caller
+    from logoscore.session.provider import LogosAPIProvider as LogosAPIProvider
+    from logoscore.session.provider import ModuleProxy as ModuleProxy
+    from logoscore.session.streams import Stream as Stream
+    from logoscore.session.subscription import Subscription as Subscription
+    from logoscore.tokens import TokenManager as TokenManager
+    from logoscore.transport.codec.records import Record as Record
+    from logoscore.transport.codec.records import register as register
 
 # Where each public name lives. Imported when first used: a module's host needs few of them, and its start is counted.
 _HOMES = {
@@ -67,8 +68,8 @@ _HOMES = {
     "Stream": "session.streams",
     "Subscription": "session.subscription",
     "TokenManager": "tokens",
-    "Record": "transport.records",
-    "register": "transport.records",
+    "Record": "transport.codec.records",
+    "register": "transport.codec.records",
 } | dict.fromkeys(
     (
         "add_plugins_dir", "call_plugin_method_async", "cleanup", "exec", "get_known_plugins", "get_loaded_plugins",

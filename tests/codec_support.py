@@ -19,8 +19,8 @@ import numpy
 
 from logoscore.interface import Event, LogosResult, MethodInfo, ParameterInfo
 from logoscore.transport.codec import SAFE
-from logoscore.transport.extensions import Ext, pack
-from logoscore.transport.records import Record
+from logoscore.transport.codec.extensions import Ext, pack
+from logoscore.transport.codec.records import Record
 
 HOME = __name__
 RAN: list[str] = []

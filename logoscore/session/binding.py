@@ -21,7 +21,7 @@ __all__ = ["bind"]
 _T = TypeVar("_T")
 
 
-def bind(client: LogosAPIClient, interface: type[_T]) -> _T:
+def bind(client: LogosAPIClient, interface: Callable[..., _T]) -> _T:
     """See :meth:`LogosAPIClient.bind`."""
     if not isinstance(interface, type):
         raise TypeError(f"bind() takes a class, usually a Protocol, not {type(interface).__name__}")

@@ -277,7 +277,7 @@ class LogosAPIClient:
         """Call the target's ModuleProxy itself. For the built-in modules."""
         return self._call(fr.SYSTEM, method, args, None, None)
 
-    def bind(self, interface: type[_T]) -> _T:
+    def bind(self, interface: Callable[..., _T]) -> _T:
         """A typed view: an object with the methods of ``interface`` (a Protocol or any class), each of which calls.
 
         ``def`` methods call and wait, ``async def`` methods return awaitables, generator methods stream. Defaults and

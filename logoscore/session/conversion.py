@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from logoscore.transport.records import unstructure
+from logoscore.transport.codec.records import unstructure
 
 __all__ = ["checkable", "convert"]
 

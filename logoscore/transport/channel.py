@@ -31,7 +31,7 @@ from typing import Final
 from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
 from logoscore.transport.ring import FIRST, MORE, RingReader, RingWriter, ring_size
 from logoscore.transport.segment import Semaphore, map_memory
-from logoscore.transport.spin import Spinner
+from logoscore.transport.spin import Spinner, SpinState
 
 __all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
 
@@ -160,11 +160,10 @@ class Sender(_Direction):
 class Receiver(_Direction):
     """The reading end. ``lock`` belongs to whoever calls :meth:`receive`; it is taken outside, for as long as wanted."""
 
-    def __init__(self, ring: RingReader, data: Semaphore, room: Semaphore, spinner: Spinner) -> None:
+    def __init__(self, ring: RingReader, data: Semaphore, room: Semaphore, spinner: Spinner, *, callee: bool) -> None:
         super().__init__(data, room)
         self.ring = ring
-        self._spinner = spinner
-        self._budget = spinner.limit
+        self._spin = SpinState(spinner, ring, moves=callee)
         self._parts: list[bytes] = []
         self._size = 0
         self._kicks = 0
@@ -217,7 +216,7 @@ class Receiver(_Direction):
 
     def _next_record(self, deadline: int | None) -> tuple[bytes, int] | None:
         ring = self.ring
-        if ring.words[0] == ring.read_cursor and not self._spin():
+        if ring.words[0] == ring.read_cursor and not self._spin.spin():
             if self.error is not None:
                 raise self.closed_error()
             if not self._park(deadline):
@@ -244,17 +243,6 @@ class Receiver(_Direction):
         if self.error is not None:
             raise self.closed_error()
 
-    def _spin(self) -> bool:
-        """Look at the cursor for a while. True if something came."""
-        budget = self._budget
-        if not budget:
-            return False
-        if self._spinner.spin(self.ring, budget):
-            self._budget = self._spinner.limit
-            return True
-        self._budget = max(budget >> 1, 1)
-        return False
-
     def _park(self, deadline: int | None) -> bool:
         """Wait in the kernel. False when the deadline passed."""
         began = _now()
@@ -268,9 +256,7 @@ class Receiver(_Direction):
                 got = self.data.acquire(min(remaining, _LONGEST_PARK))
             if got:
                 break
-        if _now() - began < self._spinner.worthwhile:
-            # It came so soon that a spin would have caught it: be readier to spin next time.
-            self._budget = min(self._budget * 8 + 64, self._spinner.limit)
+        self._spin.parked(_now() - began)
         return True
 
     def kick(self) -> None:
@@ -315,7 +301,7 @@ class Channel:
             if writes:
                 self.senders.append(Sender(RingWriter(memory), data, room))
             else:
-                self.receivers.append(Receiver(RingReader(memory), data, room, spinner))
+                self.receivers.append(Receiver(RingReader(memory), data, room, spinner, callee=index == 0))
             memory.release()
 
     def close(self, error: LogosError) -> None:

@@ -1,24 +1,39 @@
 """How long a reader looks at a ring before it parks, and who may.
 
 A wake-up through the kernel costs tens of microseconds, so looking for about that long first pays when the peer answers
-soon. Rules: at most one thread of a process spins; nobody spins where only one CPU is allowed (the peer could not run
-meanwhile); other threads of the process get the GIL at short intervals.
+soon and runs on another CPU. Rules:
+
+* At most one thread of a process spins; nobody does where only one CPU is allowed (the peer could not run meanwhile).
+* Other threads of the process get the GIL every few microseconds.
+* A look in vain is followed by waits without any, twice as many each time: one, two, four … So an idle, slow or crowded
+  peer costs next to nothing, and a peer that has become quick is soon found out.
+* In vain although the answer came soon: then the peer sits on the same CPU, where nobody can answer while the other
+  looks. The kernel often wakes a thread on its waker's CPU and leaves it there for good. The callee then moves to
+  another CPU once and is free again (Linux; with the same doubling, so that a crowded machine is left in peace).
 """
 
 from __future__ import annotations
 
 import os
+import select
+import sys
 import threading
 from itertools import repeat
 from typing import Final
 
 from logoscore.transport.ring import RingReader
 
-__all__ = ["DEFAULT_SPIN_MICROSECONDS", "Spinner"]
+__all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
 
 DEFAULT_SPIN_MICROSECONDS: Final = 50
 _LOOKS_PER_MICROSECOND: Final = 20  # measured: 40-60 ns a look; a budget is a number of looks, so no clock is read
-_SLICE: Final = 128  # looks between two moments at which other threads get the GIL
+_SLICE: Final = 200  # looks between two moments at which other threads get the GIL
+_LONGEST_REST: Final = 512  # waits
+_SOON_NS: Final = 150_000  # an answer within this would have been seen by a look, had the peer been free to run
+_PATIENCE: Final = 4  # such answers before the callee moves
+
+# Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
+_let_others_run = select.poll().poll
 
 
 class Spinner:
@@ -29,34 +44,91 @@ class Spinner:
     """
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
-        self.limit = microseconds * _LOOKS_PER_MICROSECOND if _cpus() > 1 else 0
-        #: A park that was shorter than this (ns) would better have been a spin: a spin and the wake-ups of both sides.
-        self.worthwhile = microseconds * 1000 * 4
-        self._right = threading.Lock()
+        self.slices = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0
+        self.right = threading.Lock()
 
-    def spin(self, ring: RingReader, budget: int) -> bool:
-        """Look at most ``budget`` times. True if the writer has published something."""
-        if not self._right.acquire(blocking=False):
+
+class SpinState:
+    """What one reader has learnt about spinning on its ring.
+
+    Args:
+        moves: whether this side may move to another CPU. Only one side of a channel may, or both would meet again.
+    """
+
+    __slots__ = ("_crowded", "_missed", "_moves", "_next_move", "_next_rest", "_rest", "_ring", "_spinner")
+
+    def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
+        self._spinner = spinner
+        self._ring = ring
+        self._moves = moves
+        self._rest = 0
+        self._next_rest = 1
+        self._missed = False
+        self._crowded = 0
+        self._next_move = _PATIENCE
+
+    def spin(self) -> bool:
+        """Look for a while. True if the writer has published something."""
+        if self._rest:
+            self._rest -= 1
             return False
+        spinner = self._spinner
+        if not spinner.slices or not spinner.right.acquire(False):
+            return False
+        words = self._ring.words
+        cursor = self._ring.read_cursor
         try:
-            words = ring.words
-            cursor = ring.read_cursor
-            while True:
-                for _ in repeat(None, min(budget, _SLICE)):
+            for _ in repeat(None, spinner.slices):
+                for _ in repeat(None, _SLICE):
                     if words[0] != cursor:
+                        self._next_rest = 1
                         return True
-                budget -= _SLICE
-                if budget <= 0:
-                    return False
-                _yield_gil()
+                _let_others_run(0)
         finally:
-            self._right.release()
+            spinner.right.release()
+        self._rest = self._next_rest
+        self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
+        self._missed = True
+        return False
+
+    def parked(self, nanoseconds: int) -> None:
+        """Learn from a park of that length."""
+        if not self._missed:
+            return
+        self._missed = False
+        if not self._moves:
+            return
+        if nanoseconds > _SOON_NS:
+            self._crowded = 0
+            return
+        self._crowded += 1
+        if self._crowded >= self._next_move:
+            self._crowded = 0
+            self._next_move = min(self._next_move * 2, _LONGEST_REST)
+            if step_aside():
+                self._rest = 0
+                self._next_rest = 1
+
+
+def step_aside() -> bool:
+    """Move this thread to another CPU of those that it may use, which stay the same. False if that cannot be done."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    allowed = os.sched_getaffinity(0)
+    others = allowed - {ctypes.CDLL(None).sched_getcpu()}
+    if not others:
+        return False
+    try:
+        os.sched_setaffinity(0, others)
+        os.sched_setaffinity(0, allowed)
+    except OSError:
+        return False
+    return True
 
 
 def _cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-_yield_gil = os.sched_yield

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.interface import LogosResult
-from logoscore.transport import extensions as x
 from logoscore.transport.codec import SAFE
-from logoscore.transport.extensions import Ext, pack
-from logoscore.transport.records import Record, unstructure
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, pack
+from logoscore.transport.codec.records import Record, unstructure
 
 _names = st.text(min_size=1, max_size=5)
 _zones = st.none() | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))

@@ -34,9 +34,9 @@ from codec_support import (
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.interface import LogosResult
-from logoscore.transport import extensions as x
 from logoscore.transport.codec import CLOUDPICKLE, SAFE, by_id
-from logoscore.transport.extensions import Ext, pack
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, pack
 
 _STRUCTURED = numpy.dtype([("a", "<i4"), ("b", "<f8", (2,)), ("c", [("d", "<U3"), ("e", ">u2")])])
 ARRAYS = [
@@ -218,7 +218,7 @@ def test_importing_the_codec_imports_nothing_heavy() -> None:
         "heavy = {'numpy', 'dataclasses', 'zoneinfo', 'pathlib', 'pickle', 'cloudpickle', 'asyncio', 'logging'};"
         "print(sorted(heavy & (set(sys.modules) - before)))"
     )
-    command = [sys.executable, "-S", "-c", script, str(Path(x.__file__).parents[1])]
+    command = [sys.executable, "-S", "-c", script, str(Path(x.__file__).parents[2])]
     paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=paths)
     assert done.stdout.strip() == "[]"

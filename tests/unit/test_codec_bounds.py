@@ -17,10 +17,10 @@ from codec_support import (
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.interface import LogosResult
-from logoscore.transport import extensions as x
 from logoscore.transport.codec import SAFE
-from logoscore.transport.extensions import Ext, pack
-from logoscore.transport.records import Record
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, pack
+from logoscore.transport.codec.records import Record
 
 WRAPS = {
     "list": lambda inner: [inner],

@@ -35,10 +35,10 @@ from codec_support import (
 
 from logoscore.errors import ProtocolViolationError
 from logoscore.interface import LogosResult
-from logoscore.transport import extensions as x
 from logoscore.transport.codec import SAFE
-from logoscore.transport.extensions import Ext, pack
-from logoscore.transport.records import Record, register, unstructure
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, pack
+from logoscore.transport.codec.records import Record, register, unstructure
 
 
 def test_a_class_that_is_not_there_arrives_as_a_record_and_goes_out_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,9 @@ from codec_support import (
 
 from logoscore.errors import SerializationError
 from logoscore.interface import LogosResult
-from logoscore.transport import extensions as x
 from logoscore.transport.codec import SAFE
-from logoscore.transport.records import Record
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.records import Record
 
 
 def cyclic() -> list[Any]:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from logoscore.errors import SerializationError
-from logoscore.transport import records
-from logoscore.transport.extensions import CERTAIN, MAX_DEPTH, Refused, pack
-from logoscore.transport.writer import Writer
+from logoscore.transport.codec import records
+from logoscore.transport.codec.extensions import CERTAIN, MAX_DEPTH, Refused, pack
+from logoscore.transport.codec.writer import Writer
 
 # Past whatever a metaclass says.
 _class_module: Any = type.__dict__["__module__"].__get__

@@ -21,8 +21,8 @@ from uuid import UUID
 from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError, SerializationError
-from logoscore.transport import extensions as x
-from logoscore.transport.extensions import Ext, Refused, pack
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, Refused, pack
 
 _MICROSECOND = timedelta(microseconds=1)
 _DECIMAL = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-]?[0-9]+)?|s?NaN[0-9]*|Infinity)")

@@ -19,9 +19,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from logoscore.transport import arrays, records, scalars
-from logoscore.transport import extensions as x
-from logoscore.transport.extensions import Ext, Refused, TooDeep, pack
+from logoscore.transport.codec import arrays, records, scalars
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, Refused, TooDeep, pack
 
 Write = Callable[["Writer", Any], Any]
 

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
-from logoscore.transport.extensions import PLAIN, pack
+from logoscore.transport.codec.extensions import PLAIN, pack
 
 Kind = Literal["dataclass", "struct", "enum"]
 _Class = TypeVar("_Class", bound=type)

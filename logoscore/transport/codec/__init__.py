@@ -17,8 +17,8 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from logoscore.errors import ProtocolViolationError, SerializationError
-from logoscore.transport.diagnosis import explain, explain_arguments, type_name
-from logoscore.transport.extensions import (
+from logoscore.transport.codec.diagnosis import explain, explain_arguments, key_text, type_name
+from logoscore.transport.codec.extensions import (
     CERTAIN,
     MAX_DEPTH,
     PLAIN,
@@ -29,8 +29,8 @@ from logoscore.transport.extensions import (
     unpack_plain,
     violation,
 )
-from logoscore.transport.reader import measure, read
-from logoscore.transport.writer import Writer
+from logoscore.transport.codec.reader import measure, read
+from logoscore.transport.codec.writer import Writer
 
 Encoded = tuple[bytes, tuple[memoryview, ...]]
 """The head, and the buffers that travel out of band."""
@@ -206,7 +206,7 @@ class CloudpickleCodec:
             for index, value in enumerate(args):
                 self.encode(value, f"args[{index}]")
             for name, value in (kwargs or {}).items():
-                self.encode(value, f"kwargs[{name!r}]")
+                self.encode(value, f"kwargs[{key_text(name)}]")
             raise
 
     def decode_arguments(

@@ -19,8 +19,8 @@ from typing import Any
 from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport import arrays, records, scalars
-from logoscore.transport import extensions as x
+from logoscore.transport.codec import arrays, records, scalars
+from logoscore.transport.codec import extensions as x
 
 _SPARE_READERS = 8
 _LEAVES = {**scalars.READERS, x.NUMPY_SCALAR: arrays.read_numpy_scalar}

@@ -23,8 +23,8 @@ from typing import Any
 from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError, SerializationError
-from logoscore.transport import extensions as x
-from logoscore.transport.extensions import Ext, Refused, pack
+from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.extensions import Ext, Refused, pack
 
 AddBuffer = Callable[[memoryview], int]
 TakeBuffer = Callable[[int], memoryview]

@@ -1,0 +1,34 @@
+# Each target sets up what it needs, on a fresh machine with Python 3.11 or later.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+.PHONY: demo test lint types layers check bench clean
+
+demo: ## search the standard library's source with four modules in processes of their own
+	./examples/code_search/run.sh $(ARGS)
+
+test: $(VENV)/.installed ## run all tests against the installed package
+	$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.installed
+	$(VENV)/bin/mypy
+
+layers: $(VENV)/.installed
+	$(VENV)/bin/lint-imports
+
+check: lint types layers test ## all that CI runs
+
+bench: $(VENV)/.installed ## measure against multiprocessing.Pipe and pyzmq on this machine
+	$(PY) -m benchmarks $(ARGS)
+
+# The package is installed as a wheel would be, so the tests see what users get; any change of a source installs anew.
+$(VENV)/.installed: pyproject.toml host_entry.py scripts/setup_venv.sh $(shell find logoscore -name '*.py')
+	scripts/setup_venv.sh $(VENV)
+	touch $@
+
+clean:
+	rm -rf .venv .venv-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

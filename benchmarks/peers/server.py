@@ -1,0 +1,62 @@
+"""The server process of a peer that has none of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from typing import Any, Final
+
+__all__ = ["PAYLOAD", "Server", "end_with_parent"]
+
+PAYLOAD: Final = (1).to_bytes(8, "little") + (2).to_bytes(8, "little")
+"""What byte echoes carry: as much as the two numbers of ``add(1, 2)`` take as machine words."""
+
+_PATIENCE: Final = 5.0
+
+
+class Server:
+    """``target(*args)`` in a spawned process; a context manager that ends it."""
+
+    def __init__(self, target: Callable[..., None], *args: Any) -> None:
+        self._process = multiprocessing.get_context("spawn").Process(target=target, args=args)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        pid = self._process.pid
+        if pid is None:
+            raise RuntimeError("a started process has a pid")
+        return pid
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What it serves needs no farewell.
+        self._process.terminate()
+        self._process.join(_PATIENCE)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def end_with_parent() -> None:
+    """In a server: ignore Ctrl-C, which is its parent's to handle, and end when the parent does, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("a server is started by Server")
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    # Parked in the kernel without the GIL, so the loop that is measured does not notice it.
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
