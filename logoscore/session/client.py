@@ -11,6 +11,7 @@ its maker knows whether that is safe.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -31,7 +32,6 @@ from logoscore.session.streams import Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.wire_errors import from_wire
 from logoscore.transport import frame as fr
-from logoscore.transport.codec import by_id
 from logoscore.transport.messages import WireError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["LogosAPIClient"]
 
 _T = TypeVar("_T")
+_now = time.monotonic_ns
 _wire_error: msgspec.msgpack.Decoder[WireError] = msgspec.msgpack.Decoder(WireError)
 
 
@@ -52,6 +53,7 @@ class LogosAPIClient:
         self._target = target
         self._link: CallLink | None = None
         self._connecting = threading.Lock()
+        self._default_ns = int(node.default_timeout * 1e9)
 
     @property
     def name(self) -> str:
@@ -82,7 +84,7 @@ class LogosAPIClient:
     ) -> Any:
         deadline = self._deadline(timeout)
         link = self._link
-        if link is None or link.error is not None:
+        if link is None or link.sender.error is not None:
             link = self._connect(deadline)
         call_id = link.next_id()
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
@@ -94,15 +96,17 @@ class LogosAPIClient:
         if reply is None:
             self._node.cancel(link.link, call_id)
             raise self._timed_out(method, timeout)
-        return self._value(reply, link)
+        payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
+        return link.codec.decode(payload) if payload is not None else self._value(reply, link)
 
     def _deadline(self, timeout: float | None) -> int:
+        call = current_call.get()
         if timeout is None:
-            timeout = self._node.default_timeout
-        elif not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout != timeout or timeout < 0:
+            deadline = _now() + self._default_ns
+            return deadline if call is None or deadline < call.deadline else call.deadline
+        if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout != timeout or timeout < 0:
             raise ValueError(f"timeout is a number of seconds of at least 0, or None, not {timeout!r}")
         deadline = deadline_after(timeout)
-        call = current_call.get()
         return deadline if call is None else min(deadline, call.deadline)
 
     def _frame(
@@ -115,7 +119,7 @@ class LogosAPIClient:
         call_id: int,
         deadline: int,
     ) -> bytes | list[bytes | memoryview]:
-        codec = by_id(link.codec)
+        codec = link.codec
         try:
             head, buffers = codec.encode_arguments(args, kwargs)
             name = method.encode()
@@ -142,9 +146,9 @@ class LogosAPIClient:
                 raise from_wire(_wire_error.decode(frame.payload))
             except msgspec.MsgspecError as exc:
                 raise ProtocolViolationError(f"{self._target} sent an error that cannot be read: {exc}") from None
-        if frame.codec != link.codec:
-            raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec}")
-        return by_id(link.codec).decode(*fr.split_payload(frame.payload, frame.flags))
+        if frame.codec != link.codec.ID:
+            raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec.ID}")
+        return link.codec.decode(*fr.split_payload(frame.payload, frame.flags))
 
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
         limit = self._node.default_timeout if timeout is None else timeout
@@ -164,7 +168,7 @@ class LogosAPIClient:
                 raise self._timed_out("(connecting)", None)
             try:
                 link = self._link
-                if link is None or link.error is not None:
+                if link is None or link.sender.error is not None:
                     self._link = link = self._node.connect(self._target, deadline)
                 return link
             finally:
@@ -183,7 +187,7 @@ class LogosAPIClient:
         while True:
             try:
                 link = self._link
-                if link is None or link.error is not None:
+                if link is None or link.sender.error is not None:
                     self._connect(deadline)
                 return
             except ModuleNotLoadedError:
@@ -210,7 +214,7 @@ class LogosAPIClient:
 
         deadline = self._deadline(timeout)
         link = self._link
-        if link is None or link.error is not None:
+        if link is None or link.sender.error is not None:
             link = self._connect(deadline)
         call_id = link.next_id()
         frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
@@ -240,7 +244,7 @@ class LogosAPIClient:
         """
         deadline = self._deadline(None)
         link = self._link
-        if link is None or link.error is not None:
+        if link is None or link.sender.error is not None:
             link = self._connect(deadline)
         call_id = link.next_id()
         bound = link
@@ -249,7 +253,7 @@ class LogosAPIClient:
             if kind == fr.STREAM_CLOSE:
                 bound.forget(call_id)
             token = self._node.tokens.held_bytes(self._target) or fr.NO_TOKEN
-            header = fr.HEADER.pack(kind, bound.codec, 0, 0, call_id, fr.FOREVER, token)
+            header = fr.HEADER.pack(kind, bound.codec.ID, 0, 0, call_id, fr.FOREVER, token)
             try:
                 bound.send(header, deadline_after(self._node.default_timeout))
             except (LogosError, TimeoutError):

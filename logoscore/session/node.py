@@ -28,6 +28,7 @@ from logoscore.session.wire_errors import from_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
 from logoscore.transport.channel import Channel
+from logoscore.transport.codec import by_id
 from logoscore.transport.frame import FOREVER
 from logoscore.transport.spin import Spinner
 
@@ -141,7 +142,7 @@ class Node:
         if channel is None:
             self._settle(msg.request, None, ChannelClosedError(f"the channel to {info.peer} could not be opened"))
             return
-        link = CallLink(info.link, info.peer, channel, m.CODEC_IDS[info.codec], self.threads)
+        link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self.threads)
         with self._lock:
             self._call_links[info.link] = link
         self._settle(msg.request, link)
@@ -151,7 +152,7 @@ class Node:
         if info.purpose == m.CALLS:
             channel = self._channel(info, descriptors, (False, True))
             if channel is not None:
-                self.provider.serve(info.link, info.peer, channel, m.CODEC_IDS[info.codec])
+                self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
         elif msg.publishes:
             channel = self._channel(info, descriptors, (True,))
             if channel is not None:

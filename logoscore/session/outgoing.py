@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import struct
 import threading
 import time
 from collections import deque
@@ -27,12 +28,14 @@ from typing import Any, Final
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
 from logoscore.session.threads import ThreadGroup
 from logoscore.transport.channel import Channel
-from logoscore.transport.frame import FOREVER, HEADER
+from logoscore.transport.codec import Codec
+from logoscore.transport.frame import FOREVER, HEADER_SIZE
 
 __all__ = ["CallLink", "SyncWaiter", "Waiter"]
 
 _now = time.monotonic_ns
-_ID_OFFSET: Final = 8
+_CALL_ID: Final = struct.Struct("<8xQ")
+_NOT_SENT: Final = b"not sent"
 
 
 class Waiter:
@@ -88,7 +91,7 @@ class CallLink:
         channel: its memory; disposed of when the link is closed.
     """
 
-    def __init__(self, link: int, peer: str, channel: Channel, codec: int, threads: ThreadGroup) -> None:
+    def __init__(self, link: int, peer: str, channel: Channel, codec: Codec, threads: ThreadGroup) -> None:
         self.link = link
         self.peer = peer
         self.codec = codec
@@ -119,6 +122,54 @@ class CallLink:
         Raises:
             LogosError: what closed the channel.
         """
+        lead = self._receiver.lock
+        if lead.acquire(False):
+            # Nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
+            try:
+                reply = self._lead_alone(call_id, frame, deadline)
+            finally:
+                lead.release()
+                if self._pending:
+                    self._promote()
+            if reply is not _NOT_SENT:
+                return reply
+        return self._roundtrip_with_others(call_id, frame, deadline)
+
+    def _lead_alone(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
+        """One request and its reply. ``_NOT_SENT`` if the request would have to wait for room: that needs a reader."""
+        if type(frame) is not bytes or len(frame) > self.sender.ring.max_payload or not self.sender.try_send(frame):
+            return _NOT_SENT
+        receive = self._receiver.receive
+        try:
+            while True:
+                expiry = self._expiries[0][0] if self._expiries else FOREVER
+                self._lead_until = until = deadline if deadline < expiry else expiry
+                data = receive(until)
+                if data is not None:
+                    if _CALL_ID.unpack_from(data)[0] == call_id:
+                        return data
+                    self._deliver(data)
+                elif (now := _now()) >= until:
+                    self._expire()
+                    if now >= deadline:
+                        return None
+        except LogosError as error:
+            self._close_by(error)
+            raise
+        except struct.error:
+            violation = ProtocolViolationError(f"{self.peer} sent a reply that is no frame")
+            self._close_by(violation)
+            raise violation from None
+
+    def _close_by(self, error: LogosError) -> None:
+        """Whoever leads found the channel closed, or closes it because of what the peer wrote."""
+        self.channel.close(error)
+        self._fail_all(error)
+
+    def _roundtrip_with_others(
+        self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int
+    ) -> bytes | None:
+        """Somebody else reads, or the ring is full: the waiter's way."""
         waiter = SyncWaiter()
         self._pending[call_id] = waiter
         try:
@@ -140,7 +191,7 @@ class CallLink:
     def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
         lead = self._receiver.lock
         while True:
-            if lead.acquire(blocking=False):
+            if lead.acquire(False):
                 try:
                     self._lead(waiter, deadline)
                 finally:
@@ -182,14 +233,12 @@ class CallLink:
                     if _now() >= deadline:
                         return
         except LogosError as error:
-            self.channel.close(error)  # a violation closes it; if it is closed already, this changes nothing
-            self._fail_all(error)
+            self._close_by(error)
 
     def _deliver(self, data: bytes) -> None:
-        if len(data) < HEADER.size:
-            self.channel.close(ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes"))
-            return
-        call_id = int.from_bytes(data[_ID_OFFSET : _ID_OFFSET + 8], "little")
+        if len(data) < HEADER_SIZE:
+            raise ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes")
+        (call_id,) = _CALL_ID.unpack_from(data)
         waiter = self._pending.get(call_id)
         if waiter is not None and waiter.deliver(data):
             self._pending.pop(call_id, None)
@@ -243,7 +292,7 @@ class CallLink:
         lead = self._receiver.lock
         while True:
             self._pump_wake.acquire()
-            while self._pending and lead.acquire(blocking=False):
+            while self._pending and lead.acquire(False):
                 try:
                     self._lead(None, FOREVER)
                 finally:

@@ -38,7 +38,7 @@ from logoscore.session.wire_errors import remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
 from logoscore.transport.channel import Channel
-from logoscore.transport.codec import by_id
+from logoscore.transport.codec import Codec
 from logoscore.transport.frame import Frame
 
 __all__ = ["LogosAPIProvider", "ModuleProxy"]
@@ -105,16 +105,17 @@ class ModuleProxy:
         Raises:
             ProtocolViolationError: the frame is none; the channel ends.
         """
-        if len(data) < fr.HEADER.size:
+        if len(data) < fr.HEADER_SIZE:
             raise ProtocolViolationError(f"{link.peer} sent a frame of {len(data)} bytes")
-        kind, _, _, _, call_id, deadline, token = fr.HEADER.unpack_from(data)
-        if not self._tokens.check_valid(link.peer, token):
+        header = fr.HEADER.unpack_from(data)
+        kind, call_id, deadline = header[0], header[4], header[5]
+        if not self._tokens.check_valid(link.peer, header[6]):
             self._refuse(link, call_id, deadline)
             return
         handler = self._kinds.get(kind)
         if handler is None:
             raise ProtocolViolationError(f"{link.peer} sent a frame of unknown kind {kind}")
-        frame = fr.parse(data)
+        frame = fr.parse_rest(data, header)
         try:
             handler(frame, link)
         except (ProtocolViolationError, SystemExit):
@@ -148,10 +149,12 @@ class ModuleProxy:
     # --- calls ------------------------------------------------------------------------------------------------------
 
     def _method(self, frame: Frame) -> Method:
-        self._exposed.wait()
         method = self._methods.get(frame.name)
         if method is not None:
             return method
+        if not self._exposed.is_set():
+            self._exposed.wait()
+            return self._method(frame)
         name = frame.name.decode("utf-8", "replace")
         if name.startswith("_") or defines(self._instance, name):
             reason = "names with an underscore are private" if name.startswith("_") else "it is not marked @invokable"
@@ -162,10 +165,13 @@ class ModuleProxy:
         )
 
     def _arguments(self, method: Method, frame: Frame, link: ServingLink) -> tuple[Any, dict[str, Any]]:
-        if frame.codec != link.codec.ID:
-            raise ProtocolViolationError(f"{link.peer} uses codec {frame.codec}, agreed is {link.codec.ID}")
+        codec = link.codec
+        if frame.codec != codec.ID:
+            raise ProtocolViolationError(f"{link.peer} uses codec {frame.codec}, agreed is {codec.ID}")
+        if not frame.flags:
+            return method.arguments(codec, frame.payload, (), False)
         head, buffers = fr.split_payload(frame.payload, frame.flags)
-        return method.arguments(by_id(frame.codec), head, buffers, bool(frame.flags & fr.KWARGS))
+        return method.arguments(codec, head, buffers, bool(frame.flags & fr.KWARGS))
 
     def _call(self, frame: Frame, link: ServingLink) -> None:
         method = self._method(frame)
@@ -315,9 +321,9 @@ class LogosAPIProvider:
         self._threads = threads
         self._links: dict[int, ServingLink] = {}
 
-    def serve(self, link: int, peer: str, channel: Channel, codec: int) -> None:
+    def serve(self, link: int, peer: str, channel: Channel, codec: Codec) -> None:
         """Begin to serve an incoming channel."""
-        serving = ServingLink(link, peer, channel, by_id(codec), self.proxy, self._threads)
+        serving = ServingLink(link, peer, channel, codec, self.proxy, self._threads)
         self._links[link] = serving
         serving.start()
 

@@ -96,7 +96,7 @@ class Method:
         )
 
     def arguments(
-        self, codec: Codec, head: memoryview, buffers: Sequence[memoryview], has_kwargs: bool
+        self, codec: Codec, head: bytes | memoryview, buffers: Sequence[memoryview], has_kwargs: bool
     ) -> tuple[Sequence[Any], dict[str, Any]]:
         """Decode, bind and check the arguments of one call.
 

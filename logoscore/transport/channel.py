@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
-from logoscore.transport.ring import FIRST, MORE, RingReader, RingWriter, ring_size
+from logoscore.transport.ring import FIRST, MORE, WAITS, RingReader, RingWriter, ring_size
 from logoscore.transport.segment import Semaphore, map_memory
 from logoscore.transport.spin import Spinner, SpinState
 
@@ -77,7 +77,7 @@ class Sender(_Direction):
             LogosError: what closed the channel.
             ProtocolViolationError: the reader published an impossible cursor.
         """
-        if not self.lock.acquire(blocking=False):
+        if not self.lock.acquire(False):
             self._lock_until(deadline)
         try:
             if self.error is not None:
@@ -95,7 +95,7 @@ class Sender(_Direction):
 
         Raises: as :meth:`send`.
         """
-        if not self.lock.acquire(blocking=False):
+        if not self.lock.acquire(False):
             return False
         try:
             if self.error is not None:
@@ -178,22 +178,43 @@ class Receiver(_Direction):
             LogosError: what closed the channel, after its last message.
             ProtocolViolationError: the peer wrote what the protocol does not allow.
         """
+        ring = self.ring
         try:
             while True:
-                record = self._next_record(deadline)
-                if record is None:
+                if ring.words[0] == ring.read_cursor and not self._spin.spin():
+                    if self.error is not None:
+                        raise self.closed_error()
+                    if not self._park(deadline):
+                        return None
+                elif not self.data.try_acquire() and self.error is None and not self._park(deadline):
+                    # (The writer publishes, then posts; a reader that is quicker waits for the post.)
                     return None
+                record = ring.read()
+                if record is None:
+                    self._kicked()
+                    return None
+                self._kicks = 0
+                if ring.words[WAITS]:
+                    self._make_room()
                 payload, flags = record
                 if flags == FIRST:
                     if self._parts:
                         self._forget_parts()
                     return payload
-                if (message := self._assemble(payload, flags)) is not None:
+                message = self._assemble(payload, flags)
+                if message is not None:
                     return message
         except ValueError:
             if self.error is None:
                 raise
             raise self.closed_error() from None  # unmapped already
+
+    def _make_room(self) -> None:
+        """The writer waits: wake it once, when there is room for any record."""
+        waiting = self.ring.waiting_episode()
+        if waiting != self._woken_episode and self.ring.half_empty():
+            self._woken_episode = waiting
+            self.room.post()
 
     def _assemble(self, payload: bytes, flags: int) -> bytes | None:
         if flags & FIRST:
@@ -213,27 +234,6 @@ class Receiver(_Direction):
     def _forget_parts(self) -> None:
         self._parts = []
         self._size = 0
-
-    def _next_record(self, deadline: int | None) -> tuple[bytes, int] | None:
-        ring = self.ring
-        if ring.words[0] == ring.read_cursor and not self._spin.spin():
-            if self.error is not None:
-                raise self.closed_error()
-            if not self._park(deadline):
-                return None
-        elif not self.data.try_acquire() and self.error is None and not self._park(deadline):
-            # (The writer publishes, then posts: a reader that is quicker waits for the post, in the kernel if need be.)
-            return None
-        record = ring.read()
-        if record is None:
-            self._kicked()
-            return None
-        self._kicks = 0
-        waiting = ring.waiting_episode()
-        if waiting and waiting != self._woken_episode and ring.half_empty():
-            self._woken_episode = waiting
-            self.room.post()
-        return record
 
     def _kicked(self) -> None:
         """A unit without a record."""

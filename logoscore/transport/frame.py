@@ -24,9 +24,12 @@ from typing import Final, NamedTuple
 
 from logoscore.errors import ProtocolViolationError
 
-__all__ = ["HEADER", "NO_TOKEN", "Frame", "join_payload", "parse", "split_payload"]
+__all__ = ["HEADER", "HEADER_SIZE", "NO_TOKEN", "Frame", "join_payload", "parse", "parse_rest", "plain_payload", "split_payload"]
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
+HEADER_SIZE: Final = HEADER.size
+_START: Final = struct.Struct("<BBHI")
+_VIEW_FROM: Final = 2048
 NO_TOKEN: Final = bytes(16)
 MAX_BUFFERS: Final = 1 << 16
 _COUNT: Final = struct.Struct("<I")
@@ -63,7 +66,7 @@ class Frame(NamedTuple):
     deadline: int
     token: bytes
     name: bytes
-    payload: memoryview
+    payload: bytes | memoryview
 
 
 def parse(data: bytes) -> Frame:
@@ -72,13 +75,28 @@ def parse(data: bytes) -> Frame:
     Raises:
         ProtocolViolationError: ``data`` is shorter than it says.
     """
-    if len(data) < HEADER.size:
-        raise ProtocolViolationError(f"a frame has at least {HEADER.size} bytes, this one {len(data)}")
-    kind, codec, flags, name_length, call_id, deadline, token = HEADER.unpack_from(data)
-    end = HEADER.size + name_length
-    if end > len(data):
-        raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {len(data)}")
-    return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER.size : end], memoryview(data)[end:])
+    if len(data) < HEADER_SIZE:
+        raise ProtocolViolationError(f"a frame has at least {HEADER_SIZE} bytes, this one {len(data)}")
+    return parse_rest(data, HEADER.unpack_from(data))
+
+
+def parse_rest(data: bytes, header: tuple[int, int, int, int, int, int, bytes]) -> Frame:
+    """The same, where the header was unpacked before (to look at its token). Raises likewise."""
+    kind, codec, flags, name_length, call_id, deadline, token = header
+    size = len(data)
+    end = HEADER_SIZE + name_length
+    if end > size:
+        raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {size}")
+    # A small payload is quicker copied than viewed.
+    payload = data[end:] if size < _VIEW_FROM else memoryview(data)[end:]
+    return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER_SIZE:end], payload)
+
+
+def plain_payload(data: bytes, kind: int, codec: int) -> bytes | memoryview | None:
+    """The payload of a nameless frame of that kind and codec without flags; None for any other frame."""
+    if len(data) < HEADER_SIZE or _START.unpack_from(data) != (kind, codec, 0, 0):
+        return None
+    return data[HEADER_SIZE:] if len(data) < _VIEW_FROM else memoryview(data)[HEADER_SIZE:]
 
 
 def join_payload(head: bytes, buffers: Sequence[memoryview]) -> list[bytes | memoryview]:
@@ -90,7 +108,7 @@ def join_payload(head: bytes, buffers: Sequence[memoryview]) -> list[bytes | mem
     return [table + head, *flat]
 
 
-def split_payload(payload: memoryview, flags: int) -> tuple[memoryview, Sequence[memoryview]]:
+def split_payload(payload: bytes | memoryview, flags: int) -> tuple[bytes | memoryview, Sequence[memoryview]]:
     """Head and buffers of a payload, as views on it.
 
     Raises:
@@ -98,6 +116,7 @@ def split_payload(payload: memoryview, flags: int) -> tuple[memoryview, Sequence
     """
     if not flags & BUFFERS:
         return payload, ()
+    payload = memoryview(payload)
     if len(payload) < _COUNT.size:
         raise ProtocolViolationError("the frame announces buffers and has no room for their number")
     (count,) = _COUNT.unpack_from(payload)

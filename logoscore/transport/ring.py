@@ -25,12 +25,13 @@ from typing import Final
 
 from logoscore.errors import ProtocolViolationError
 
-__all__ = ["FIRST", "HEADER_SIZE", "MORE", "RingReader", "RingWriter", "ring_size"]
+__all__ = ["FIRST", "HEADER_SIZE", "MORE", "WAITS", "RingReader", "RingWriter", "ring_size"]
 
 HEADER_SIZE: Final = 192
 _WRITE: Final = 0  # indices into the ring's 64-bit words
 _READ: Final = 8
-_WAITS: Final = 16
+WAITS: Final = 16
+"""Index of the word in which the writer says that it waits, for readers in a hurry."""
 _DATA_WORD: Final = HEADER_SIZE // 8
 _RECORD_HEADER: Final = 8
 
@@ -127,7 +128,7 @@ class RingWriter(_End):
 
     def set_waiting(self, episode: int) -> None:
         """Tell the reader that the writer waits for room (a number, new for each wait) or no longer does (0)."""
-        self.words[_WAITS] = episode
+        self.words[WAITS] = episode
 
 
 class RingReader(_End):
@@ -161,8 +162,8 @@ class RingReader(_End):
             self.limit = limit
         start = read & self.mask
         header = words[_DATA_WORD + (start >> 3)]
-        size = header & 0xFFFFFFFF
         flags = header >> 32
+        size = header & 0xFFFFFFFF
         need = (size + 15) & ~7
         if need > self.limit - read or flags > FIRST | MORE:
             raise ProtocolViolationError(
@@ -183,7 +184,7 @@ class RingReader(_End):
 
     def waiting_episode(self) -> int:
         """The number of the writer's present wait for room, 0 if it does not wait."""
-        return self.words[_WAITS]
+        return self.words[WAITS]
 
     def half_empty(self) -> bool:
         """Whether there is room for any record: time to wake a writer that waits."""
