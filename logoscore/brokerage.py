@@ -86,7 +86,7 @@ class Brokerage:
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
             m.Attached: self._attached,
-            m.AttachFailed: self._attach_failed,
+            m.LinkFailed: self._link_failed,
             m.Watch: self._watch,
             m.Resolve: self._resolve,
             m.Authorize: self._authorize,
@@ -270,16 +270,18 @@ class Brokerage:
                 return
         self._finish(link)
 
-    def _attach_failed(self, party: Party, message: m.AttachFailed) -> None:
+    def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
         with self._lock:
             link = self._links.get(message.link)
             if link is None or party not in (link.caller, link.callee):
                 return
             del self._links[message.link]
         self._finish(link)
-        error = to_wire(ChannelClosedError(f"{party.name} could not open the channel: {message.reason}"))
-        for end in {link.caller, link.callee}:
-            end.deliver(m.CloseLink(link.number, error))
+        party.deliver(m.CloseLink(link.number, message.error))
+        other = link.callee if link.caller is party else link.caller
+        if other is not party:
+            error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message}")
+            other.deliver(m.CloseLink(link.number, to_wire(error)))
 
     @staticmethod
     def _finish(link: _Link) -> None:

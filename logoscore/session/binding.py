@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import typing
+from collections import abc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -57,7 +59,7 @@ def _method(client: LogosAPIClient, name: str, declared: Callable[..., Any]) -> 
             return convert_result(await client._submit(name, positional, keywords, None))
 
         return _like(acall, declared)
-    if inspect.isgeneratorfunction(declared) or inspect.isasyncgenfunction(declared):
+    if _is_stream(declared, hint):
 
         def stream(_self: object, *args: Any, **kwargs: Any) -> Any:
             positional, keywords = arguments(args, kwargs)
@@ -72,6 +74,14 @@ def _method(client: LogosAPIClient, name: str, declared: Callable[..., Any]) -> 
         return convert_result(client._call(CALL, name, positional, keywords, None))
 
     return _like(call, declared)
+
+
+def _is_stream(declared: Callable[..., Any], hint: Any) -> bool:
+    """A generator function, or (in a Protocol, whose bodies are empty) one that says that it returns an iterator."""
+    if inspect.isgeneratorfunction(declared) or inspect.isasyncgenfunction(declared):
+        return True
+    kinds = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
+    return (typing.get_origin(hint) or hint) in kinds
 
 
 def _result_converter(module: str, name: str, hint: Any) -> Callable[[Any], Any]:

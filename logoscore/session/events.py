@@ -23,7 +23,7 @@ from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationEr
 from logoscore.interface import Event
 from logoscore.session.execution import current_call, deadline_after, yield_turn
 from logoscore.session.subscription import Subscription
-from logoscore.session.threads import ThreadGroup
+from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender
 from logoscore.transport.codec import SAFE
 from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, join_payload, parse, split_payload
@@ -150,18 +150,18 @@ class EventLink:
         peer: str,
         channel: Channel,
         subscriptions: Callable[[], Collection[Subscription]],
-        threads: ThreadGroup,
+        owner: LinkOwner,
     ) -> None:
         self.link = link
         self.peer = peer
         self._channel = channel
         self._receiver: Receiver = channel.receivers[0]
         self._subscriptions = subscriptions
-        self._threads = threads
+        self._owner = owner
 
     def start(self) -> None:
         """Begin to read."""
-        self._threads.start(self._run, f"logos-events-{self.peer}")
+        self._owner.threads.start(self._run, f"logos-events-{self.peer}")
 
     def close(self, error: LogosError) -> None:
         """End it. What had arrived is still delivered."""
@@ -175,8 +175,9 @@ class EventLink:
                     if data is not None:
                         self._deliver(data)
         except LogosError as error:
-            self._channel.close(error)
-            if isinstance(error, ProtocolViolationError):
+            if self._receiver.error is None:  # what the publisher wrote is no event
+                self._channel.close(error)
+                self._owner.link_failed(self.link, error)
                 for subscription in self._subscriptions():
                     subscription.fail(error)
         finally:

@@ -9,6 +9,7 @@ to a thread of its own. Requests wait for their answer with a deadline, and end 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import LogosAPIProvider, ModuleProxy
 from logoscore.session.subscription import Overflow, Subscription, run_callback
 from logoscore.session.threads import ThreadGroup
-from logoscore.session.wire_errors import from_wire
+from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
 from logoscore.transport.channel import Channel
@@ -83,7 +84,7 @@ class Node:
         self.threads = ThreadGroup()
         self.tokens = TokenManager()
         self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit)
-        self.provider = LogosAPIProvider(self.proxy, self.threads)
+        self.provider = LogosAPIProvider(self.proxy, self)
         self.publisher = Publisher(name, default_timeout)
         self._send = send
         self._spinner = spinner
@@ -97,7 +98,7 @@ class Node:
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._heard: set[str] = set()  # publishers that had an events link before: another one means a gap
         self._watch_lock = threading.Lock()
-        self._handlers: dict[type, Callable[[Any, Sequence[int]], None]] = {
+        self._handlers: dict[type, Callable[[Any, Sequence[int]], object]] = {
             m.Opened: self._opened,
             m.Attach: self._attach,
             m.Failed: lambda msg, _: self._settle(msg.request, None, from_wire(msg.error)),
@@ -120,10 +121,12 @@ class Node:
         handler(message, descriptors)
         return True
 
-    def _settle(self, request: int, value: Any, error: LogosError | None = None) -> None:
+    def _settle(self, request: int, value: Any, error: LogosError | None = None) -> bool:
+        """Give an answer to whoever waits for it; whether somebody does."""
         answer = self._answers.pop(request, None)
         if answer is not None:
             answer.settle(value, error)
+        return answer is not None
 
     def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool]) -> Channel | None:
         """Open a channel and tell the core how it went."""
@@ -131,7 +134,9 @@ class Node:
         try:
             channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
         except (OSError, ValueError, IndexError) as exc:
-            self._send(m.AttachFailed(info.link, f"{type(exc).__name__}: {exc}"))
+            self.link_failed(
+                info.link, ChannelClosedError(f"{self.name} could not open it: {type(exc).__name__}: {exc}")
+            )
             return None
         self._send(m.Attached(info.link))
         return channel
@@ -142,10 +147,11 @@ class Node:
         if channel is None:
             self._settle(msg.request, None, ChannelClosedError(f"the channel to {info.peer} could not be opened"))
             return
-        link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self.threads)
+        link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self)
         with self._lock:
             self._call_links[info.link] = link
-        self._settle(msg.request, link)
+        if not self._settle(msg.request, link):
+            self.link_failed(info.link, ChannelClosedError(f"{self.name} no longer wanted it"))
 
     def _attach(self, msg: m.Attach, descriptors: Sequence[int]) -> None:
         info = msg.link
@@ -167,7 +173,7 @@ class Node:
             for subscription in self._subscriptions_of(info.peer):
                 subscription.note_gap()
         self._heard.add(info.peer)
-        link = EventLink(info.link, info.peer, channel, lambda: self._subscriptions_of(info.peer), self.threads)
+        link = EventLink(info.link, info.peer, channel, lambda: self._subscriptions_of(info.peer), self)
         with self._lock:
             self._event_links[info.link] = link
         link.start()
@@ -249,10 +255,13 @@ class Node:
 
     def cancel(self, link: int, call: int) -> None:
         """Tell the callee that a call was given up."""
-        try:
+        with contextlib.suppress(LogosError, TimeoutError):  # whoever is gone needs no telling
             self._send(m.CancelCall(link, call))
-        except (LogosError, TimeoutError):
-            pass  # whoever is gone needs no telling
+
+    def link_failed(self, link: int, error: LogosError) -> None:
+        """See :class:`LinkOwner`."""
+        with contextlib.suppress(LogosError, TimeoutError):  # no core, no link either
+            self._send(m.LinkFailed(link, to_wire(error)))
 
     # --- clients and subscriptions ----------------------------------------------------------------------------------
 

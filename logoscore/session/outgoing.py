@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
-from logoscore.session.threads import ThreadGroup
+from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
 from logoscore.transport.frame import FOREVER, HEADER_SIZE
@@ -91,7 +91,7 @@ class CallLink:
         channel: its memory; disposed of when the link is closed.
     """
 
-    def __init__(self, link: int, peer: str, channel: Channel, codec: Codec, threads: ThreadGroup) -> None:
+    def __init__(self, link: int, peer: str, channel: Channel, codec: Codec, owner: LinkOwner) -> None:
         self.link = link
         self.peer = peer
         self.codec = codec
@@ -103,7 +103,7 @@ class CallLink:
         self._followers: deque[SyncWaiter] = deque()
         self._expiries: list[tuple[int, int]] = []  # (deadline, call id) of waiters that have no thread
         self._lead_until = FOREVER
-        self._threads = threads
+        self._owner = owner
         self._pump: threading.Thread | None = None
         self._pump_wake = threading.Semaphore(0)
         self._start_lock = threading.Lock()
@@ -143,7 +143,7 @@ class CallLink:
         try:
             while True:
                 expiry = self._expiries[0][0] if self._expiries else FOREVER
-                self._lead_until = until = deadline if deadline < expiry else expiry
+                self._lead_until = until = min(expiry, deadline)
                 data = receive(until)
                 if data is not None:
                     if _CALL_ID.unpack_from(data)[0] == call_id:
@@ -163,7 +163,9 @@ class CallLink:
 
     def _close_by(self, error: LogosError) -> None:
         """Whoever leads found the channel closed, or closes it because of what the peer wrote."""
-        self.channel.close(error)
+        if self.sender.error is None:
+            self.channel.close(error)
+            self._owner.link_failed(self.link, error)
         self._fail_all(error)
 
     def _roundtrip_with_others(
@@ -286,7 +288,7 @@ class CallLink:
     def _start_pump(self) -> None:
         with self._start_lock:
             if self._pump is None:
-                self._pump = self._threads.start(self._run_pump, f"logos-pump-{self.peer}")
+                self._pump = self._owner.threads.start(self._run_pump, f"logos-pump-{self.peer}")
 
     def _run_pump(self) -> None:
         lead = self._receiver.lock

@@ -33,7 +33,7 @@ from logoscore.session.execution import Gate, RunningCall, current_call
 from logoscore.session.serving import ServingLink
 from logoscore.session.signature import Method, defines, invokable_methods
 from logoscore.session.streams import OutgoingStream
-from logoscore.session.threads import ThreadGroup
+from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
@@ -139,12 +139,6 @@ class ModuleProxy:
             f"{self.module} refused the call from {link.peer}: the token is missing, wrong, revoked or another pair's"
         )
         link.reply_error(call_id, error, deadline)
-
-    def report_violation(self, peer: str, error: ProtocolViolationError) -> None:
-        """Say that a channel was closed because of what its peer wrote."""
-        import logging
-
-        logging.getLogger("logoscore").error("%s closed the channel of %s: %s", self.module, peer, error)
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
@@ -316,14 +310,14 @@ class ModuleProxy:
 class LogosAPIProvider:
     """Exposes one module to the others (the seed's LogosAPIProvider): its proxy, and a thread per incoming channel."""
 
-    def __init__(self, proxy: ModuleProxy, threads: ThreadGroup) -> None:
+    def __init__(self, proxy: ModuleProxy, owner: LinkOwner) -> None:
         self.proxy = proxy
-        self._threads = threads
+        self._owner = owner
         self._links: dict[int, ServingLink] = {}
 
     def serve(self, link: int, peer: str, channel: Channel, codec: Codec) -> None:
         """Begin to serve an incoming channel."""
-        serving = ServingLink(link, peer, channel, codec, self.proxy, self._threads)
+        serving = ServingLink(link, peer, channel, codec, self.proxy, self._owner)
         self._links[link] = serving
         serving.start()
 

@@ -18,7 +18,7 @@ import msgspec
 
 from logoscore.errors import LogosError, ProtocolViolationError
 from logoscore.session.execution import RunningCall
-from logoscore.session.threads import ThreadGroup
+from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import to_wire
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
@@ -45,7 +45,7 @@ class ServingLink:
     """
 
     def __init__(
-        self, link: int, peer: str, channel: Channel, codec: Codec, proxy: ModuleProxy, threads: ThreadGroup
+        self, link: int, peer: str, channel: Channel, codec: Codec, proxy: ModuleProxy, owner: LinkOwner
     ) -> None:
         self.link = link
         self.peer = peer
@@ -54,7 +54,7 @@ class ServingLink:
         self.running: dict[int, RunningCall] = {}
         self.streams: dict[int, OutgoingStream] = {}
         self._proxy = proxy
-        self._group = threads
+        self._owner = owner
         self._receiver = channel.receivers[0]
         self._sender = channel.senders[0]
         self._lock = threading.Lock()
@@ -70,7 +70,7 @@ class ServingLink:
         with self._lock:
             self._threads += 1
             self._standby += 1
-        self._group.start(self._run, f"logos-serve-{self.peer}")
+        self._owner.threads.start(self._run, f"logos-serve-{self.peer}")
 
     def _run(self) -> None:
         me = threading.get_ident()
@@ -104,15 +104,23 @@ class ServingLink:
                 if frame is not None:
                     handle(frame, self)
         except LogosError as error:
-            if isinstance(error, ProtocolViolationError) and self.channel.senders[0].error is None:
-                self._proxy.report_violation(self.peer, error)
-            self.channel.close(error)
+            if self._receiver.error is None:
+                self._fail(error)
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
+            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {exc!r}"))
         finally:
             with self._lock:
                 self._standby += 1
             if self._leader == me:
                 self._leader = 0
                 self._receiver.lock.release()
+
+    def _fail(self, error: LogosError) -> None:
+        import logging
+
+        logging.getLogger("logoscore").error("%s closes the channel of %s: %s", self._proxy.module, self.peer, error)
+        self.channel.close(error)
+        self._owner.link_failed(self.link, error)
 
     def hand_over(self) -> None:
         """Let another thread read from now on, if this one does."""
@@ -155,7 +163,7 @@ class ServingLink:
                 self._sender.send_parts(frame, deadline if patient else 0)
         except TimeoutError:
             if not patient:
-                self._group.start(lambda: self._send(frame, deadline, True), f"logos-reply-{self.peer}")
+                self._owner.threads.start(lambda: self._send(frame, deadline, True), f"logos-reply-{self.peer}")
             # else: too late, the caller has had his error
         except LogosError:
             pass  # nobody is there any more

@@ -1,12 +1,15 @@
-"""The threads of one party, so that its end can wait for them."""
+"""The threads of one party, so that its end can wait for them; and what a channel needs of its party."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["ThreadGroup"]
+from logoscore.errors import LogosError
+
+__all__ = ["LinkOwner", "ThreadGroup"]
 
 
 class ThreadGroup:
@@ -48,3 +51,12 @@ class ThreadGroup:
             if not thread.is_alive():
                 with self._lock:
                     self._threads.discard(thread)
+
+
+class LinkOwner(Protocol):
+    """The party at this end of a channel."""
+
+    threads: ThreadGroup
+
+    def link_failed(self, link: int, error: LogosError) -> None:
+        """A channel cannot go on: have the core close it for both ends."""

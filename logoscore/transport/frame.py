@@ -24,7 +24,17 @@ from typing import Final, NamedTuple
 
 from logoscore.errors import ProtocolViolationError
 
-__all__ = ["HEADER", "HEADER_SIZE", "NO_TOKEN", "Frame", "join_payload", "parse", "parse_rest", "plain_payload", "split_payload"]
+__all__ = [
+    "HEADER",
+    "HEADER_SIZE",
+    "NO_TOKEN",
+    "Frame",
+    "join_payload",
+    "parse",
+    "parse_rest",
+    "plain_payload",
+    "split_payload",
+]
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
 HEADER_SIZE: Final = HEADER.size

@@ -204,11 +204,11 @@ class Attached(_Message):
     link: int
 
 
-class AttachFailed(_Message):
-    """It could not."""
+class LinkFailed(_Message):
+    """This link is of no use: it could not be opened, or the other end does not keep to the protocol."""
 
     link: int
-    reason: str
+    error: WireError
 
 
 class Watch(_Message):
@@ -243,7 +243,7 @@ FromParty = (
     | LoadFailed
     | OpenLink
     | Attached
-    | AttachFailed
+    | LinkFailed
     | Watch
     | Resolve
     | Authorize
