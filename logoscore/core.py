@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from logoscore.interface import MethodInfo, PluginInterface
+from logoscore.lifecycle import Settings
 from logoscore.plugins.spec import DiscoveryFailure
 from logoscore.policy import AccessRequest, Decision
 from logoscore.registry import PluginInfo
-from logoscore.runtime import Runtime, Settings
+from logoscore.runtime import Runtime
 from logoscore.session.api import LogosAPI
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.subscription import Subscription

@@ -1,63 +1,36 @@
-"""Runtime: what a Core consists of, without the Core itself, so that its threads do not keep the Core alive.
-
-Loading is a chain: order by dependencies ─▶ for each: process ─▶ Hello ─▶ Bootstrap, tokens, subscriptions ─▶ Start ─▶ Ready.
-What a chain that breaks had loaded is unloaded again, in reverse.
-"""
+"""Runtime: what a Core consists of, without the Core itself, so that its threads do not keep the Core alive."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from logoscore.brokerage import Brokerage, Party
+from logoscore.brokerage import Brokerage
 from logoscore.callbacks import Callbacks
-from logoscore.dependencies import load_order, unload_order
-from logoscore.errors import ChannelClosedError, DependencyError, LogosError, ModuleLoadError, StateError
+from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
-from logoscore.launch import find_host
+from logoscore.lifecycle import Lifecycle, Settings
 from logoscore.local import LocalParty
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.core_manager import CoreManager
 from logoscore.plugins.spec import DiscoveryFailure
-from logoscore.registry import CRASHED, KNOWN, LOADED, LOADING, UNLOADING, ModuleRecord, Registry
+from logoscore.registry import CRASHED, KNOWN, LOADED, Registry
 from logoscore.rights import CoreRights
 from logoscore.session.api import LogosAPI
 from logoscore.session.node import CAPABILITY_MODULE
-from logoscore.supervisor import ExitStatus, Spawner, SupervisedHost
-from logoscore.tokens import new_token
-from logoscore.transport import messages as m
 from logoscore.transport.segment import sweep
 from logoscore.transport.spin import Spinner
 
 if TYPE_CHECKING:
-    from logoscore.core import Policy
     from logoscore.interface import PluginInterface
 
-__all__ = ["Runtime", "Settings"]
+__all__ = ["Runtime"]
 
 CORE: Final = "core"
 CORE_MANAGER: Final = "core_manager"
-_GRACE: Final = 1.0  # seconds in which running calls may finish before an unload
-
-
-@dataclass
-class Settings:
-    """What the app chose; see ``Core``."""
-
-    plugins_dirs: list[Path]
-    entry_points: bool
-    persistence_dir: Path | None
-    policy: Policy | None
-    default_timeout: float
-    load_timeout: float
-    unload_timeout: float
-    spin_microseconds: int
-    plugins: tuple[object, ...] = field(default_factory=tuple)
 
 
 class Runtime:
@@ -98,7 +71,7 @@ class Runtime:
             self.state = "started"
         try:
             self.refresh()
-            self._load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
+            self._lifecycle.load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
         except BaseException:
             self.cleanup()
             raise
@@ -109,9 +82,8 @@ class Runtime:
         self._hooks = create_plugin_manager()
         for plugin in self.settings.plugins:
             self._hooks.register(plugin)
-        self._spawner = Spawner()
-        self._rights = CoreRights(self.registry, self._hooks, self.settings.policy)
-        self.brokerage = Brokerage(self._rights)
+        self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy))
+        self._lifecycle = Lifecycle(self.registry, self.brokerage, self.settings)
         spinner = Spinner(self.settings.spin_microseconds)
         for name, transparent in ((CORE, False), (CORE_MANAGER, True)):
             self._parties[name] = LocalParty(name, self.brokerage, self.settings.default_timeout, spinner, transparent)
@@ -161,26 +133,11 @@ class Runtime:
             self._ended.set()
 
     def _end(self) -> None:
-        for record in self.registry.records(LOADING):
-            if record.host is not None:
-                record.host.kill()
-        for record in self.registry.records(LOADING, UNLOADING):
-            record.settled.wait(self.settings.load_timeout)
-        loaded = [name for name in self.registry.names(LOADED) if name not in {CORE_MANAGER, CAPABILITY_MODULE}]
-        done: set[str] = set()
-        dependents = {name: self.registry.dependents(name) for name in loaded}
-        for name in loaded:
-            for each in unload_order(name, dependents):
-                if each not in done:
-                    done.add(each)
-                    self._unload_one(self.registry.get(each), "the core ends")
-        for record in self.registry.records(LOADED):
-            if record.name == CAPABILITY_MODULE:
-                self._unload_one(record, "the core ends")
+        self._lifecycle.end()
+        error = ChannelClosedError("the core has ended")
         for party in self._parties.values():
-            self.brokerage.remove(party.party, ChannelClosedError("the core has ended"))
-            party.close(ChannelClosedError("the core has ended"))
-        self._spawner.close()
+            self.brokerage.remove(party.party, error)
+            party.close(error)
 
     # --- discovery --------------------------------------------------------------------------------------------------
 
@@ -236,7 +193,7 @@ class Runtime:
         self._processed.add(spec.name)
         return spec.name
 
-    # --- loading ----------------------------------------------------------------------------------------------------
+    # --- modules ----------------------------------------------------------------------------------------------------
 
     def get_known_plugins(self) -> list[str]:
         """See ``Core.get_known_plugins``."""
@@ -256,156 +213,17 @@ class Runtime:
                 if failure.name == name:
                     raise failure.error from None
             raise
-        known = self.registry.metadata()
-        loaded = set(self.registry.names(LOADED))
-        order = load_order(name, known, loaded)
-        if not with_dependencies and len(order) > 1:
-            missing = ", ".join(repr(each) for each in order[:-1])
-            raise DependencyError(
-                f"{name!r} depends on {missing}, not loaded now, and with_dependencies is false", module=name
-            )
-        mine: list[ModuleRecord] = []
-        try:
-            for each in order or [name]:
-                record = self.registry.get(each)
-                if self._load_one(record):
-                    mine.append(record)
-        except BaseException as exc:
-            for record in reversed(mine):
-                self._unload_one(record, f"{name} could not be loaded")
-            if isinstance(exc, ModuleLoadError) and exc.module != name:
-                exc.args = (f"{name!r} could not be loaded, because of its dependency: {exc}",)
-            raise
-
-    def _load_one(self, record: ModuleRecord) -> bool:
-        """Load one module whose dependencies are there. False if somebody else has loaded it."""
-        while True:
-            with self.registry.lock:
-                if record.state == LOADED:
-                    return False
-                if record.state in {KNOWN, CRASHED}:
-                    record.advance("load")
-                    break
-            if not record.settled.wait(self.settings.load_timeout):
-                raise ModuleLoadError(f"module {record.name!r} is still {record.state}", module=record.name)
-        try:
-            self._bring_up(record)
-        except BaseException:
-            with self.registry.lock:
-                if record.state == LOADING:
-                    record.host = record.pid = record.token = None
-                    record.advance("failed")
-            raise
-        return True
-
-    def _bring_up(self, record: ModuleRecord) -> None:
-        spec = record.spec
-        token, record.instance = new_token(), uuid.uuid4().hex
-        host = record.host = SupervisedHost(
-            record.name,
-            on_message=lambda message: self.brokerage.handle(party, message),
-            on_end=lambda status: self._ended_by_itself(record, party, status),
-        )
-        party = Party(record.name, token, host.send)
-        record.token = token
-        try:
-            host.start(find_host(spec.metadata.interpreter, spec.path, self.settings.plugins_dirs), self._spawner)
-        except OSError as exc:
-            raise ModuleLoadError(
-                f"module {record.name!r} could not be loaded: its host cannot be started: {exc}", module=record.name
-            ) from exc
-        record.pid = host.pid
-        end = time.monotonic() + self.settings.load_timeout
-        try:
-            host.wait_hello(self.settings.load_timeout)
-            host.send(self._bootstrap(record))
-            self.brokerage.add(party)
-            host.send(m.Start())
-            host.wait_ready(max(end - time.monotonic(), 0))
-            with self.registry.lock:
-                record.advance("ready")  # (raises if the core has begun to end meanwhile)
-                record.loaded_at = time.time()
-        except BaseException as exc:
-            self.brokerage.remove(party, ChannelClosedError(f"{record.name} could not be loaded: {exc}"))
-            host.kill()
-            host.join()
-            raise
-
-    def _bootstrap(self, record: ModuleRecord) -> m.Bootstrap:
-        spec, settings = record.spec, self.settings
-        persistence = settings.persistence_dir / record.name if settings.persistence_dir is not None else None
-        return m.Bootstrap(
-            name=record.name,
-            instance=record.instance or "",
-            token=record.token or "",
-            metadata=spec.metadata.to_dict(),
-            source=spec.source,
-            path=str(spec.path),
-            main=spec.main,
-            pickled=record.pickled,
-            include=tuple(str(path) for path in spec.include),
-            persistence_path=str(persistence) if persistence is not None else None,
-            default_timeout=settings.default_timeout,
-            spin_microseconds=settings.spin_microseconds,
-        )
-
-    def _ended_by_itself(self, record: ModuleRecord, party: Party, status: ExitStatus) -> None:
-        """On the watching thread: the process is gone, whatever ended it."""
-        with self.registry.lock:
-            current = record.host is not None and record.host.pid == status.pid
-            crashed = current and record.state == LOADED
-            if crashed:
-                record.last_exit = str(status)
-                record.pid = record.token = record.host = None
-                record.advance("ended")
-        if crashed or (current and record.state == LOADING):
-            self.brokerage.remove(party, status.crash(record.name))
-
-    # --- unloading --------------------------------------------------------------------------------------------------
+        self._lifecycle.load(name, with_dependencies=with_dependencies)
 
     def unload_plugin(self, name: str, *, with_dependents: bool = True) -> None:
         """See ``Core.unload_plugin``."""
-        self._unload_chain(name, with_dependents)
-
-    def _unload_chain(self, name: str, with_dependents: bool) -> list[str]:
         self._require_started()
-        if name in {CORE, CORE_MANAGER, CAPABILITY_MODULE}:
-            raise StateError(f"{name} is built in and ends with the core")
-        self.registry.loaded(name)
-        with self.registry.lock:
-            dependents = {each: self.registry.dependents(each) for each in self.registry.names(LOADED)}
-        order = unload_order(name, dependents)
-        if len(order) > 1 and not with_dependents:
-            raise DependencyError(
-                f"{name!r} cannot be unloaded alone: {', '.join(order[:-1])} depend on it", module=name
-            )
-        for each in order:
-            self._unload_one(self.registry.get(each), "it was unloaded")
-        return order
-
-    def _unload_one(self, record: ModuleRecord, why: str) -> None:
-        with self.registry.lock:
-            if record.state != LOADED:
-                return
-            record.advance("unload")
-            host: SupervisedHost = record.host
-        status = host.stop(_GRACE, self.settings.unload_timeout)
-        host.join()
-        party = self.brokerage.party(record.name)
-        if party is not None:
-            self.brokerage.remove(party, ChannelClosedError(f"module {record.name!r} has ended: {why}"))
-        with self.registry.lock:
-            record.last_exit = str(status)
-            record.pid = record.token = record.host = record.loaded_at = None
-            record.advance("ended")
+        self._lifecycle.unload(name, with_dependents=with_dependents)
 
     def reload(self, name: str) -> None:
         """See ``Core.reload_plugin``."""
-        order = self._unload_chain(name, with_dependents=True)
-        for each in reversed(order):
-            record = self.registry.get(each)
-            record.restarts += 1
-            self.load(each)
+        self._require_started()
+        self._lifecycle.reload(name)
 
     # --- introspection ----------------------------------------------------------------------------------------------
 

@@ -16,11 +16,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
-from logoscore.errors import ChannelClosedError, LogosError, StateError, UnknownModuleError
+from logoscore.errors import CallTimeoutError, ChannelClosedError, LogosError, StateError, UnknownModuleError
 from logoscore.interface import Event
 from logoscore.session.client import LogosAPIClient
-from logoscore.session.events import EventLink, Publisher
-from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, seconds_left, yield_turn
+from logoscore.session.events import Publisher
+from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
+from logoscore.session.hearing import Hearing
 from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import LogosAPIProvider, ModuleProxy
 from logoscore.session.subscription import Overflow, Subscription, run_callback
@@ -94,10 +95,7 @@ class Node:
         self._answers: dict[int, _Answer] = {}
         self._clients: dict[str, LogosAPIClient] = {}
         self._call_links: dict[int, CallLink] = {}
-        self._event_links: dict[int, EventLink] = {}
-        self._subscriptions: dict[str, list[Subscription]] = {}
-        self._heard: set[str] = set()  # publishers that had an events link before: another one means a gap
-        self._watch_lock = threading.Lock()
+        self.hearing = Hearing(self)
         self._handlers: dict[type, Callable[[Any, Sequence[int]], object]] = {
             m.Opened: self._opened,
             m.Attach: self._attach,
@@ -166,23 +164,12 @@ class Node:
         else:
             channel = self._channel(info, descriptors, (False,))
             if channel is not None:
-                self._hear(info, channel)
-
-    def _hear(self, info: m.LinkInfo, channel: Channel) -> None:
-        if info.peer in self._heard:
-            for subscription in self._subscriptions_of(info.peer):
-                subscription.note_gap()
-        self._heard.add(info.peer)
-        link = EventLink(info.link, info.peer, channel, lambda: self._subscriptions_of(info.peer), self)
-        with self._lock:
-            self._event_links[info.link] = link
-        link.start()
+                self.hearing.add_link(info, channel)
 
     def _close_link(self, msg: m.CloseLink, _: Sequence[int]) -> None:
         error = from_wire(msg.error)
         with self._lock:
             call_link = self._call_links.pop(msg.link, None)
-            event_link = self._event_links.pop(msg.link, None)
         if call_link is not None:
             call_link.close(error)
             self.tokens.remove(call_link.peer)
@@ -190,9 +177,7 @@ class Node:
             if client is not None:
                 client.drop(call_link)
             self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
-        elif event_link is not None:
-            event_link.close(error)
-        elif not self.publisher.remove(msg.link, error):
+        elif not self.hearing.close_link(msg.link, error) and not self.publisher.remove(msg.link, error):
             self.provider.close_link(msg.link, error)
 
     def _set_filter(self, msg: m.SetFilter, _: Sequence[int]) -> None:
@@ -219,7 +204,7 @@ class Node:
         Raises:
             LogosError: what the core answered.
             StateError: this party has ended.
-            TimeoutError: no answer until ``deadline``.
+                CallTimeoutError: no answer until ``deadline``.
         """
         number = next(self._requests)
         answer = self._answers[number] = _Answer()
@@ -228,7 +213,7 @@ class Node:
                 raise StateError(f"{self.name} has ended: {self._closed}")
             self._send(make(number))
             if not answer.wait(deadline):
-                raise TimeoutError("the core did not answer in time")
+                raise CallTimeoutError("the core did not answer in time", module="core")
         finally:
             self._answers.pop(number, None)
         if answer.error is not None:
@@ -273,51 +258,9 @@ class Node:
                 client = self._clients[target] = LogosAPIClient(self, target)
             return client
 
-    def _subscriptions_of(self, module: str) -> list[Subscription]:
-        return self._subscriptions.get(module, [])
-
     def subscribe(self, target: str, event: str | None, maxsize: int, overflow: Overflow) -> Subscription:
         """See :meth:`LogosAPIClient.subscribe`."""
-        if event is not None and (not isinstance(event, str) or not event):
-            raise TypeError(f"an event's name is a non-empty str, or None for all, not {event!r}")
-        with yield_turn(), self._watch_lock:
-            module = self._resolve(target)
-            subscription = Subscription(module, event, maxsize, overflow, self._unsubscribe)
-            with self._lock:
-                # A new list each time: readers iterate over the old one without a lock.
-                self._subscriptions[module] = [*self._subscriptions_of(module), subscription]
-            try:
-                self._watch(module)
-            except BaseException:
-                self._remove(subscription)
-                raise
-        return subscription
-
-    def _resolve(self, target: str) -> str:
-        """The module that ``target`` means: it may be a capability."""
-        name: str = self.request(lambda number: m.Resolve(number, target), deadline_after(self.default_timeout))
-        return name
-
-    def _watch(self, module: str) -> None:
-        subscriptions = self._subscriptions_of(module)
-        names = None if any(s.event is None for s in subscriptions) else tuple({s.event or "" for s in subscriptions})
-        self.request(lambda number: m.Watch(number, module, names), deadline_after(self.default_timeout))
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        self._remove(subscription)
-        if self._closed is not None:
-            return
-        try:
-            with yield_turn(), self._watch_lock:
-                self._watch(subscription.module)
-        except (LogosError, TimeoutError):
-            pass  # the publisher is gone, or we are; nothing comes any more either way
-
-    def _remove(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._subscriptions[subscription.module] = [
-                s for s in self._subscriptions_of(subscription.module) if s is not subscription
-            ]
+        return self.hearing.subscribe(target, event, maxsize, overflow)
 
     def listen(self, target: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
         """See :meth:`LogosAPIClient.on_event`."""
@@ -351,19 +294,13 @@ class Node:
                 return
             self._closed = error
             call_links = list(self._call_links.values())
-            event_links = list(self._event_links.values())
-            subscriptions = [s for group in self._subscriptions.values() for s in group]
             self._call_links.clear()
-            self._event_links.clear()
         for answer in list(self._answers.values()):
             answer.settle(None, StateError(f"{self.name} has ended: {error}"))
-        for subscription in subscriptions:
-            subscription.cancel()
+        self.hearing.close(error)
         for call_link in call_links:
             call_link.close(error)
             self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
-        for event_link in event_links:
-            event_link.close(error)
         self.publisher.close(error)
         self.provider.close(error)
         self.proxy.close()

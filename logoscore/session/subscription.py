@@ -64,6 +64,7 @@ class Subscription:
         self._error: LogosError | None = None
         self._cancelled = False
         self._gap_pending = False
+        self._was_connected = False
         self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     # --- the reader's side ------------------------------------------------------------------------------------------
@@ -99,11 +100,13 @@ class Subscription:
             return True
         return False
 
-    def note_gap(self) -> None:
-        """The publisher was away: mark the next event."""
+    def connected(self) -> None:
+        """There is a channel. If there was one before, the publisher was away: mark the next event."""
         with self._changed:
-            self.gaps += 1
-            self._gap_pending = True
+            if self._was_connected:
+                self.gaps += 1
+                self._gap_pending = True
+            self._was_connected = True
 
     def fail(self, error: LogosError) -> None:
         """End it with ``error``, after what waits."""
