@@ -221,6 +221,8 @@ def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand 
         target=spawned_main, name=f"logos_host {name}", args=(_Descriptor(control_fd), _Descriptor(stderr_fd))
     )
     host.start()
+    # We reap it ourselves. Left there, multiprocessing would join it at exit, also in a forked child that cannot.
+    process._children.discard(host)  # type: ignore[attr-defined]
     return _SpawnedHost(host)
 
 

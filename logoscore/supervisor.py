@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -101,6 +102,18 @@ class Spawner:
         self._thread.join()
 
 
+_live: weakref.WeakSet[SupervisedHost] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    # The child must not keep the parent's pipes open, or hosts would not notice the parent's death.
+    for host in list(_live):
+        host.abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class SupervisedHost:
     """One host process.
 
@@ -151,6 +164,13 @@ class SupervisedHost:
         self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
         self._thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
         self._thread.start()
+        _live.add(self)
+
+    def abandon(self) -> None:
+        """In a forked child: close our copies of the descriptors; the host is the parent's."""
+        _live.discard(self)
+        self._pipe.close()
+        os.close(self._stderr)
 
     def wait_hello(self, timeout: float) -> None:
         """Wait until the host speaks. Raises ModuleLoadError."""
@@ -282,6 +302,7 @@ class SupervisedHost:
             pause.wait(0.001)
         while self._stderr_has_more():
             pass
+        _live.discard(self)
         self._pipe.close()
         os.close(self._stderr)
         self._exit = ExitStatus.of(self.pid, status, self.stderr_tail())

@@ -163,6 +163,7 @@ class LogosAPIClient:
     # --- connecting -------------------------------------------------------------------------------------------------
 
     def _connect(self, deadline: int) -> CallLink:
+        self._node.check_open()
         with yield_turn():
             if not self._connecting.acquire(timeout=min(seconds_left(deadline), threading.TIMEOUT_MAX)):
                 raise self._timed_out("(connecting)", None)

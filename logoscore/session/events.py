@@ -86,6 +86,11 @@ class Publisher:
         for link in list(self._outlets):
             self.remove(link, error)
 
+    def abandon(self, error: LogosError) -> None:
+        """See ``Node.abandon``."""
+        for outlet in self._outlets.values():
+            outlet.channel.abandon(error)
+
     def trigger(self, name: str, data: tuple[Any, ...]) -> None:
         """Publish one event to everybody who wants it now.
 

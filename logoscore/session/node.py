@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
@@ -96,6 +98,7 @@ class Node:
         self._clients: dict[str, LogosAPIClient] = {}
         self._call_links: dict[int, CallLink] = {}
         self.hearing = Hearing(self)
+        _nodes.add(self)
         self._handlers: dict[type, Callable[[Any, Sequence[int]], object]] = {
             m.Opened: self._opened,
             m.Attach: self._attach,
@@ -209,8 +212,7 @@ class Node:
         number = next(self._requests)
         answer = self._answers[number] = _Answer()
         try:
-            if self._closed is not None:
-                raise StateError(f"{self.name} has ended: {self._closed}")
+            self.check_open()
             self._send(make(number))
             if not answer.wait(deadline):
                 raise CallTimeoutError("the core did not answer in time", module="core")
@@ -219,6 +221,11 @@ class Node:
         if answer.error is not None:
             raise answer.error
         return answer.value
+
+    def check_open(self) -> None:
+        """Raises StateError if this party has ended."""
+        if self._closed is not None:
+            raise StateError(f"{self.name} cannot reach anybody: {self._closed}")
 
     def connect(self, target: str, deadline: int) -> CallLink:
         """Get token and channel for ``target``: the seed's authentication flow from its first arrow to its last.
@@ -304,3 +311,23 @@ class Node:
         self.publisher.close(error)
         self.provider.close(error)
         self.proxy.close()
+
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: everything here is the parent's. Touch nothing shared, and let every use raise ``error``."""
+        self._closed = error
+        for link in self._call_links.values():
+            link.channel.abandon(error)
+        self.provider.abandon(error)
+        self.publisher.abandon(error)
+
+
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    error = StateError("this process is a forked child; the Core and its clients belong to the parent")
+    for node in list(_nodes):
+        node.abandon(error)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

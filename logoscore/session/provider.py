@@ -338,5 +338,10 @@ class LogosAPIProvider:
         for link in list(self._links):
             self.close_link(link, error)
 
+    def abandon(self, error: LogosError) -> None:
+        """See ``Node.abandon``."""
+        for link in self._links.values():
+            link.channel.abandon(error)
+
     def __repr__(self) -> str:
         return f"<LogosAPIProvider of {self.proxy.module}: {len(self._links)} channels>"

@@ -315,6 +315,11 @@ class Channel:
         for receiver in self.receivers:
             receiver.kick()
 
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: raise ``error`` from now on, and leave the memory, which is the parent's, alone."""
+        for end in (*self.senders, *self.receivers):
+            end.error = error
+
     def dispose(self) -> None:
         """Unmap memory and semaphores, when the last thread has left. Only after :meth:`close`. Idempotent."""
         ends = (*self.senders, *self.receivers)

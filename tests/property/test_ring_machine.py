@@ -1,0 +1,294 @@
+"""The ring against a deque, and the ring against a peer that writes whatever it likes into the shared words."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from logoscore.errors import ProtocolViolationError
+from logoscore.transport.ring import FIRST, HEADER_SIZE, MORE, RingReader, RingWriter, ring_size
+
+_CAPACITIES = [64, 128, 256, 1024]
+_GUARD = 64
+_CANARY = b"\xa5" * _GUARD
+_flags = st.sampled_from([0, FIRST, MORE, FIRST | MORE])
+
+
+def record_size(payload: int) -> int:
+    """Header and payload, up to the next multiple of 8."""
+    return (8 + payload + 7) // 8 * 8
+
+
+class _Memory:
+    """A ring's memory with a guard on either side."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._bytes = bytearray(_CANARY + bytes(ring_size(capacity)) + _CANARY)
+        whole = memoryview(self._bytes)
+        self.view = whole[_GUARD:-_GUARD]
+        whole.release()
+        self.writer = RingWriter(self.view)
+        self.reader = RingReader(self.view)
+
+    def check(self) -> None:
+        assert self._bytes[:_GUARD] == _CANARY, "something wrote before the ring"
+        assert self._bytes[-_GUARD:] == _CANARY, "something wrote behind the ring"
+
+    def end(self) -> None:
+        self.check()
+        self.writer.release()
+        self.reader.release()
+        self.view.release()
+        self._bytes.clear()  # BufferError if an end still holds the memory
+
+
+def _as_given(payload: bytes, kind: str) -> bytes | memoryview:
+    if kind == "bytes":
+        return payload
+    # A view that does not begin where its object does.
+    return memoryview(b"<" + payload + b">")[1:-1]
+
+
+class RingMachine(RuleBasedStateMachine):
+    """Writer and reader take turns as they like; the model is a deque of records."""
+
+    memory: _Memory
+
+    @initialize(capacity=st.sampled_from(_CAPACITIES))
+    def make(self, capacity: int) -> None:
+        self.memory = _Memory(capacity)
+        self.model: deque[tuple[bytes, int]] = deque()
+
+    def _used(self) -> int:
+        return sum(record_size(len(payload)) for payload, _ in self.model)
+
+    def _write(self, payload: bytes, flags: int, kind: str) -> bool:
+        fits = record_size(len(payload)) <= self.memory.capacity - self._used()
+        assert self.memory.writer.write(_as_given(payload, kind), flags) is fits
+        if fits:
+            self.model.append((payload, flags))
+        return fits
+
+    @rule(data=st.data(), flags=_flags, kind=st.sampled_from(["bytes", "view"]))
+    def write(self, data: st.DataObject, flags: int, kind: str) -> None:
+        self._write(data.draw(st.binary(max_size=self.memory.writer.max_payload)), flags, kind)
+
+    @rule(flags=_flags, kind=st.sampled_from(["bytes", "view"]))
+    def write_the_longest(self, flags: int, kind: str) -> None:
+        self._write(bytes(range(256))[: self.memory.writer.max_payload], flags, kind)
+
+    @rule(size=st.integers(0, 16), flags=_flags)
+    def fill(self, size: int, flags: int) -> None:
+        while self._write(b"f" * size, flags, "bytes"):
+            pass
+
+    @rule(excess=st.integers(1, 1000))
+    def too_long_is_refused_and_changes_nothing(self, excess: int) -> None:
+        with pytest.raises(ValueError, match="at most"):
+            self.memory.writer.write(bytes(self.memory.writer.max_payload + excess), FIRST)
+
+    def _read(self) -> None:
+        expected = self.model.popleft() if self.model else None
+        assert self.memory.reader.read() == expected
+
+    @rule()
+    def read(self) -> None:
+        self._read()
+
+    @rule(count=st.integers(2, 20))
+    def read_some(self, count: int) -> None:
+        for _ in range(count):
+            self._read()
+
+    @rule()
+    def drain(self) -> None:
+        while self.model:
+            self._read()
+        self._read()
+
+    @rule(episode=st.integers(0, 2**64 - 1))
+    def wait(self, episode: int) -> None:
+        self.memory.writer.set_waiting(episode)
+        assert self.memory.reader.waiting_episode() == episode
+
+    @invariant()
+    def readable_says_whether_there_is_a_record(self) -> None:
+        assert self.memory.reader.readable() is bool(self.model)
+
+    @invariant()
+    def nothing_outside_was_touched(self) -> None:
+        self.memory.check()
+
+    def teardown(self) -> None:
+        if hasattr(self, "memory"):
+            self.drain()
+            self.memory.end()
+
+
+RingMachine.TestCase.settings = settings(deadline=None, max_examples=100, stateful_step_count=60)
+TestRing = RingMachine.TestCase
+
+
+def _hostile_words(memory: _Memory) -> st.SearchStrategy[int]:
+    """Anything, but more often something that is nearly right."""
+    near = st.sampled_from(
+        [memory.writer.written, memory.reader.read_cursor, memory.capacity, 2**32, 2**63, 2**64, MORE << 32, 4 << 32]
+    )
+    offset = st.integers(-16, 16) | st.sampled_from([-memory.capacity, memory.capacity, 2 * memory.capacity])
+    return st.integers(0, 2**64 - 1) | st.builds(lambda a, b: (a + b) % 2**64, near, offset)
+
+
+class HostileMachine(RuleBasedStateMachine):
+    """The other side writes anything anywhere, at any time. Either end fails with a violation or goes on."""
+
+    memory: _Memory
+
+    @initialize(capacity=st.sampled_from(_CAPACITIES))
+    def make(self, capacity: int) -> None:
+        self.memory = _Memory(capacity)
+        self.words = self.memory.view.cast("Q")
+
+    @rule(data=st.data())
+    def scribble_over_a_shared_word(self, data: st.DataObject) -> None:
+        place = data.draw(st.sampled_from([0, 8, 16]))
+        self.words[place] = data.draw(_hostile_words(self.memory))
+
+    @rule(data=st.data())
+    def scribble_over_the_records(self, data: st.DataObject) -> None:
+        place = data.draw(st.integers(HEADER_SIZE // 8, len(self.words) - 1))
+        self.words[place] = data.draw(_hostile_words(self.memory))
+
+    @rule(data=st.data(), flags=_flags)
+    def write(self, data: st.DataObject, flags: int) -> None:
+        payload = data.draw(st.binary(max_size=self.memory.writer.max_payload))
+        try:
+            assert self.memory.writer.write(payload, flags) in {True, False}
+        except ProtocolViolationError:
+            pass  # the reader's cursor is impossible
+
+    @rule(times=st.integers(1, 12))
+    def read(self, times: int) -> None:
+        for _ in range(times):
+            try:
+                record = self.memory.reader.read()
+            except ProtocolViolationError:
+                return
+            if record is not None:
+                payload, flags = record
+                assert type(payload) is bytes
+                assert len(payload) <= self.memory.capacity - 8
+                assert 0 <= flags <= FIRST | MORE
+
+    @rule()
+    def ask(self) -> None:
+        assert self.memory.reader.readable() in {True, False}
+        assert self.memory.reader.half_empty() in {True, False}
+        assert 0 <= self.memory.reader.waiting_episode() < 2**64
+
+    @invariant()
+    def nothing_outside_was_touched(self) -> None:
+        self.memory.check()
+
+    def teardown(self) -> None:
+        if hasattr(self, "memory"):
+            self.words.release()
+            self.memory.end()
+
+
+HostileMachine.TestCase.settings = settings(deadline=None, max_examples=200, stateful_step_count=40)
+TestHostilePeer = HostileMachine.TestCase
+
+
+@pytest.fixture
+def memory() -> Any:
+    made = _Memory(256)
+    yield made
+    made.end()
+
+
+@given(cursor=st.integers(0, 2**64 - 1), capacity=st.sampled_from(_CAPACITIES))
+@settings(deadline=None)
+def test_a_fresh_reader_accepts_only_a_possible_writers_cursor(cursor: int, capacity: int) -> None:
+    memory = _Memory(capacity)
+    memory.view.cast("Q")[0] = cursor
+    if cursor == 0:
+        assert memory.reader.read() is None
+    elif cursor <= capacity and cursor % 8 == 0:
+        assert memory.reader.read() == (b"", 0)  # zeroed memory is an empty record
+    else:
+        with pytest.raises(ProtocolViolationError, match="the writer published"):
+            memory.reader.read()
+    memory.end()
+
+
+@given(cursor=st.integers(0, 2**64 - 1), written=st.integers(0, 3))
+@settings(deadline=None)
+def test_a_full_writer_accepts_only_a_possible_readers_cursor(cursor: int, written: int) -> None:
+    memory = _Memory(64)
+    while memory.writer.write(b"12345678", FIRST):
+        pass
+    assert memory.writer.written == 64
+    memory.view.cast("Q")[8] = cursor
+    if cursor <= 64 and cursor % 8 == 0:
+        assert memory.writer.write(b"12345678", FIRST) is (cursor >= 16)
+    else:
+        with pytest.raises(ProtocolViolationError, match="the reader published"):
+            memory.writer.write(b"12345678", FIRST)
+    memory.end()
+
+
+@given(header=st.integers(0, 2**64 - 1), announced=st.integers(1, 32).map(lambda n: 8 * n))
+@settings(deadline=None)
+def test_a_record_reaches_no_farther_than_what_was_published(header: int, announced: int) -> None:
+    memory = _Memory(256)
+    words = memory.view.cast("Q")
+    words[HEADER_SIZE // 8] = header
+    words[0] = announced
+    size, flags = header & 0xFFFFFFFF, header >> 32
+    if record_size(size) <= announced and flags <= FIRST | MORE:
+        assert memory.reader.read() == (bytes(size), flags)
+    else:
+        with pytest.raises(ProtocolViolationError, match="announced a record"):
+            memory.reader.read()
+    words.release()
+    memory.end()
+
+
+def test_the_readers_copy_does_not_change_when_the_writer_scribbles_afterwards(memory: _Memory) -> None:
+    memory.writer.write(b"as it was", FIRST)
+    record = memory.reader.read()
+    memory.view[HEADER_SIZE:] = b"\xff" * memory.capacity
+    assert record == (b"as it was", FIRST)
+
+
+def test_half_empty_means_room_for_any_record(memory: _Memory) -> None:
+    assert memory.writer.write(b"", FIRST)
+    assert memory.reader.read() == (b"", FIRST)
+    while memory.writer.write(b"", FIRST):
+        pass
+    longest = bytes(memory.writer.max_payload)
+    assert memory.reader.half_empty() is memory.writer.write(longest, FIRST)
+
+
+@pytest.mark.parametrize("capacity", [-64, 0, 1, 8, 32, 63, 65, 96, 2**20 + 8])
+def test_a_capacity_is_a_power_of_two_of_at_least_64(capacity: int) -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        ring_size(capacity)
+    if capacity >= 0:
+        with pytest.raises(ValueError, match="power of two"):
+            RingReader(memoryview(bytearray(HEADER_SIZE + capacity)))
+
+
+def test_a_released_end_is_of_no_use() -> None:
+    memory = _Memory(64)
+    memory.end()
+    with pytest.raises(ValueError, match="released"):
+        memory.reader.read()
+    with pytest.raises(ValueError, match="released"):
+        memory.writer.write(b"", FIRST)
