@@ -18,7 +18,7 @@ import threading
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
-from logoscore.session.execution import Gate, deadline_after
+from logoscore.session.execution import Gate, deadline_after, seconds_left
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
@@ -116,8 +116,9 @@ class Host:
     def _drain(self, grace: float) -> None:
         """Let what runs finish, at most ``grace`` seconds."""
         end = deadline_after(grace)
-        if self._node.gate.enter(end):
-            self._node.gate.leave()
+        pause = threading.Event()
+        while self._node.provider.busy() and seconds_left(end) > 0:
+            pause.wait(0.001)
 
     # --- control thread ---------------------------------------------------------------------------------------------
 

@@ -88,11 +88,15 @@ class LogosAPIClient:
             link = self._connect(deadline)
         call_id = link.next_id()
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
-        if current_call.get() is None:
-            reply = link.roundtrip(call_id, frame, deadline)
-        else:
-            with yield_turn():
+        try:
+            if current_call.get() is None:
                 reply = link.roundtrip(call_id, frame, deadline)
+            else:
+                with yield_turn():
+                    reply = link.roundtrip(call_id, frame, deadline)
+        except KeyboardInterrupt:
+            self._node.cancel(link.link, call_id)
+            raise
         if reply is None:
             self._node.cancel(link.link, call_id)
             raise self._timed_out(method, timeout)

@@ -53,11 +53,12 @@ class Waiter:
 class SyncWaiter(Waiter):
     """A thread that waits for one reply."""
 
-    __slots__ = ("error", "lock", "reply")
+    __slots__ = ("error", "gone", "lock", "reply")
 
     def __init__(self) -> None:
         self.reply: bytes | None = None
         self.error: LogosError | None = None
+        self.gone = False  # the thread has given up: it leads nobody any more
         self.lock: threading.Lock | None = None  # only a follower needs one
 
     def deliver(self, data: bytes) -> bool:
@@ -79,7 +80,7 @@ class SyncWaiter(Waiter):
 
     @property
     def settled(self) -> bool:
-        return self.reply is not None or self.error is not None
+        return self.gone or self.reply is not None or self.error is not None
 
 
 class CallLink:
@@ -182,6 +183,10 @@ class CallLink:
             return self._wait(waiter, deadline)
         finally:
             self._pending.pop(call_id, None)
+            waiter.gone = True
+            # It may have been our turn to lead just when we gave up: pass it on.
+            if self._pending and not self._receiver.lock.locked():
+                self._promote()
 
     def send(self, frame: bytes | list[bytes | memoryview], deadline: int) -> None:
         """Send one frame. Raises what :meth:`Sender.send` does."""

@@ -241,19 +241,20 @@ class ModuleProxy:
         *,
         patient: bool = True,
     ) -> None:
-        link.running.pop(frame.call_id, None)
-        if error is None:
-            try:
-                value = method.result(result)
-                link.reply(fr.REPLY, frame.call_id, value, frame.deadline, patient=patient)
-                return
-            except LogosError as failure:
-                error = failure
-            except Exception as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
-                error = SerializationError(
-                    f"result of {self.module}.{method.name} cannot travel: {type(exc).__name__}", path="result"
-                )
-        link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
+        try:
+            if error is None:
+                try:
+                    value = method.result(result)
+                    link.reply(fr.REPLY, frame.call_id, value, frame.deadline, patient=patient)
+                    return
+                except LogosError as failure:
+                    error = failure
+                except Exception as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
+                    text = f"result of {self.module}.{method.name} cannot travel: {type(exc).__name__}"
+                    error = SerializationError(text, path="result")
+            link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
+        finally:
+            link.running.pop(frame.call_id, None)  # last: an unload waits for replies, too
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
@@ -337,6 +338,10 @@ class LogosAPIProvider:
         """End all of them."""
         for link in list(self._links):
             self.close_link(link, error)
+
+    def busy(self) -> bool:
+        """Whether a call runs, or its reply is being sent."""
+        return any(link.running for link in list(self._links.values()))
 
     def abandon(self, error: LogosError) -> None:
         """See ``Node.abandon``."""

@@ -38,6 +38,7 @@ __all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
 MAX_MESSAGE: Final = (1 << 31) - 1
 """Bytes of the largest message; what is larger is refused on both sides."""
 _MAX_KICKS: Final = 100_000
+_PATIENCE: Final = 100  # tries, of about half a microsecond
 _RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
 _RECHECK_MAX: Final = 0.1
 #: A wait is cut into pieces of this length, because sem_timedwait goes by the wall clock, which may be set back.
@@ -186,9 +187,8 @@ class Receiver(_Direction):
                         raise self.closed_error()
                     if not self._park(deadline):
                         return None
-                elif not self.data.try_acquire() and self.error is None and not self._park(deadline):
-                    # (The writer publishes, then posts; a reader that is quicker waits for the post.)
-                    return None
+                elif not self.data.try_acquire():
+                    self._await_post()
                 record = ring.read()
                 if record is None:
                     self._kicked()
@@ -208,6 +208,17 @@ class Receiver(_Direction):
             if self.error is None:
                 raise
             raise self.closed_error() from None  # unmapped already
+
+    def _await_post(self) -> None:
+        """A record is published and its unit not there yet: the writer is just about to post it.
+
+        Or it never comes: an exception (Ctrl-C) struck between the two at its side, or between taking the unit and
+        reading at ours. So do not insist; by now whatever was written before the cursor is long visible. A unit that
+        comes later counts as a kick.
+        """
+        for _ in range(_PATIENCE):
+            if self.data.try_acquire():
+                return
 
     def _make_room(self) -> None:
         """The writer waits: wake it once, when there is room for any record."""

@@ -187,5 +187,5 @@ class RingReader(_End):
         return self.words[WAITS]
 
     def half_empty(self) -> bool:
-        """Whether there is room for any record: time to wake a writer that waits."""
-        return self.limit - self.read_cursor <= self.capacity >> 1
+        """Whether there is room for any record: time to wake a writer that waits. (Only a hint, so not checked.)"""
+        return self.words[_WRITE] - self.read_cursor <= self.capacity >> 1
