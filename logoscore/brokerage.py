@@ -212,6 +212,14 @@ class Brokerage:
                     requester=party.name,
                     target=callee.name,
                 )
+            # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
+            former = [
+                link
+                for link in self._links.values()
+                if link.caller is party and link.callee is callee and link.purpose == m.CALLS
+            ]
+        for link in former:
+            self._close(link, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
         self._create(party, callee, m.CALLS, None, request=message.request)
 
     def _create(
@@ -282,6 +290,15 @@ class Brokerage:
         if other is not party:
             error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message}")
             other.deliver(m.CloseLink(link.number, to_wire(error)))
+
+    def _close(self, link: _Link, error: LogosError) -> None:
+        """End a link for both ends."""
+        with self._lock:
+            if self._links.pop(link.number, None) is None:
+                return
+        self._finish(link)
+        for end in {link.caller, link.callee}:
+            end.deliver(m.CloseLink(link.number, to_wire(error)))
 
     @staticmethod
     def _finish(link: _Link) -> None:

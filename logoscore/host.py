@@ -18,6 +18,7 @@ import threading
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.metadata import DEFAULT_WORKERS, parse_metadata
 from logoscore.session.execution import Gate, deadline_after, seconds_left
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.transport import messages as m
@@ -64,18 +65,15 @@ class Host:
     """One module's process."""
 
     def __init__(self, pipe: ControlPipe, bootstrap: m.Bootstrap) -> None:
-        from logoscore.metadata import parse_metadata
-
         self._pipe = pipe
         self._bootstrap = bootstrap
         self._metadata = parse_metadata(bootstrap.metadata, f"{bootstrap.path}/metadata.json")
-        workers = (self._metadata.max_workers or 8) if self._metadata.concurrency == "multi" else 1
         self._node = Node(
             bootstrap.name,
             lambda message: pipe.send(m.encode(message)),
             default_timeout=bootstrap.default_timeout,
             spinner=Spinner(bootstrap.spin_microseconds),
-            gate=Gate(workers),
+            gate=Gate(1),  # while it is loaded; widened then
             transparent=bootstrap.source == _BUILTIN_SOURCE,
             on_exit=self._finish,
         )
@@ -161,6 +159,8 @@ class Host:
             self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, safe_text(exc), format_traceback(exc))))
             self._exit_code = 1
             return False
+        if self._metadata.concurrency == "multi":
+            self._node.gate.widen(self._metadata.max_workers or DEFAULT_WORKERS)
         self._pipe.send(m.encode(m.Ready()))
         return True
 

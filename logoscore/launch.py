@@ -187,7 +187,7 @@ def _command(path: Path, origin: str) -> HostCommand | None:
     if not os.access(path, os.X_OK):
         return None
     if path.name.startswith(("python", "pypy")):
-        return HostCommand([str(path), "-m", "host_entry"], origin)
+        return HostCommand([str(path), "-P", "-m", "host_entry"], origin)  # -P: not the one in some working directory
     return HostCommand([str(path)], origin)
 
 

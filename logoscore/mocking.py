@@ -1,7 +1,7 @@
 """Mock mode: a module's class run in the test's process, its calls to others answered by the test.
 
-What a mock client does is what the real one does as far as the caller can see: the same methods, the same errors for
-unknown methods, values through the same codec (so what cannot travel fails here too).
+A mock stands for ``call``, ``submit``, ``on_event`` and ``trigger``. Values go through the real codec, so what cannot travel
+fails here too, and an unknown method is the real error. For anything else use the ``logos_core`` fixture: real hosts.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class MockPlatform:
     def start(self, cls: type[_M]) -> _M:
         """Make and initialise a module's class here, with a mock LogosAPI."""
         module = cls()
+        module.name = default_name(cls)
         module.init_logos(self.api(default_name(cls)))  # type: ignore[arg-type]  # the mock stands for it
         return module
 

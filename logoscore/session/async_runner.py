@@ -67,6 +67,7 @@ class AsyncRunner:
             task = asyncio.current_task()
             assert task is not None
             current_call.set(call)
+            call.loop_thread = threading.get_ident()
 
             def cancel() -> None:
                 loop.call_soon_threadsafe(task.cancel)

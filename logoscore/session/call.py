@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import CallCancelledError, LogosError
-from logoscore.session.execution import current_call, yield_turn
+from logoscore.session.execution import RunningCall, current_call, yield_turn
 from logoscore.session.outgoing import Waiter, is_expiry
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Call"]
 
@@ -100,15 +103,33 @@ class Call(concurrent.futures.Future[Any]):
 
         future = asyncio.wrap_future(self)
         call = current_call.get()
-        gate = call.gate if call is not None else None
-        if gate is None:
+        if call is None or call.gate is None:
             return (yield from future.__await__())
-        # Inside a module's coroutine: give the turn away while waiting, and take it back without blocking the loop.
-        gate.leave()
+        # Inside a module's coroutine: give the turn away while anything is awaited, and take it back without blocking.
+        call.waits += 1
+        call.give_turn()
         try:
             return (yield from future.__await__())
         finally:
-            loop = asyncio.get_running_loop()
-            turn = loop.create_future()
-            if not gate.enter_soon(lambda: loop.call_soon_threadsafe(turn.set_result, None)):
-                yield from turn.__await__()
+            call.waits -= 1
+            if not call.waits:
+                yield from _take_turn_back(call, asyncio.get_running_loop()).__await__()
+
+
+async def _take_turn_back(call: RunningCall, loop: asyncio.AbstractEventLoop) -> None:
+    turn = loop.create_future()
+
+    def arrive() -> None:
+        assert call.gate is not None
+        if call.ended or call.waits:
+            call.gate.leave()  # cancelled, or waiting again (another task of it), since it asked: pass it on
+        else:
+            call.has_turn = True
+        if not turn.done():
+            turn.set_result(None)
+
+    assert call.gate is not None
+    if call.gate.enter_soon(lambda: loop.call_soon_threadsafe(arrive)):
+        call.has_turn = True
+    else:
+        await turn

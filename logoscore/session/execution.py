@@ -88,10 +88,11 @@ class Gate:
             if hand_over():
                 return
 
-    def idle(self) -> bool:
-        """Whether nobody has a turn or waits for one."""
-        with self._lock:
-            return self._free == self.limit and not self._queue
+    def widen(self, limit: int) -> None:
+        """From now on ``limit`` calls may run at once; not fewer than before."""
+        for _ in range(limit - self.limit):
+            self.leave()
+        self.limit = limit
 
 
 class _Ticket:
@@ -112,24 +113,63 @@ class _Ticket:
 
 
 class RunningCall:
-    """What is known of the call that runs now, in the process of the callee."""
+    """What is known of the call that runs now, in the process of the callee.
 
-    __slots__ = ("before_wait", "cancelled", "deadline", "gate", "on_cancel", "peer")
+    Attributes:
+        before_wait: called before this call waits, so that somebody else reads its channel meanwhile.
+        loop_thread: for a coroutine, the thread of its loop, which must never wait for a turn.
+        waits: for a coroutine, how many calls of its own it awaits; it may be more than one (``asyncio.gather``).
+    """
+
+    __slots__ = (
+        "before_wait",
+        "cancelled",
+        "deadline",
+        "ended",
+        "gate",
+        "has_turn",
+        "loop_thread",
+        "on_cancel",
+        "peer",
+        "waits",
+    )
 
     def __init__(self, peer: str, deadline: int, gate: Gate | None, before_wait: Callable[[], None] | None) -> None:
         self.peer = peer
         self.deadline = deadline
         self.gate = gate
         self.before_wait = before_wait
-        """Called before this call waits, so that somebody else reads its channel meanwhile."""
         self.cancelled = False
         self.on_cancel: Callable[[], None] | None = None
+        self.loop_thread = 0
+        self.has_turn = True
+        self.ended = False
+        self.waits = 0
 
     def cancel(self) -> None:
         """The caller gave up: note it, and interrupt what can be interrupted."""
         self.cancelled = True
         if self.on_cancel is not None:
             self.on_cancel()
+
+    def give_turn(self) -> bool:
+        """Let another call run; False if there was no turn to give."""
+        if self.gate is None or not self.has_turn:
+            return False
+        self.has_turn = False
+        self.gate.leave()
+        return True
+
+    def take_turn(self) -> None:
+        """Wait for a turn again."""
+        assert self.gate is not None
+        self.gate.enter()
+        self.has_turn = True
+
+    def end(self) -> None:
+        """It has ended, and with it its turn."""
+        self.ended = True
+        self.give_turn()
 
 
 current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)
@@ -144,15 +184,14 @@ def yield_turn() -> Iterator[None]:
         return
     if call.before_wait is not None:
         call.before_wait()
-    gate = call.gate
-    if gate is None:
+    # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
+    if call.loop_thread == threading.get_ident() or not call.give_turn():
         yield
         return
-    gate.leave()
     try:
         yield
     finally:
-        gate.enter()
+        call.take_turn()
 
 
 class Caller:

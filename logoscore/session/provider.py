@@ -183,14 +183,15 @@ class ModuleProxy:
             return  # the caller has given up long since
         self.calls += 1
         if method.is_async:
-            self._runner.run(method.function(*args, **kwargs), call, lambda r, e: self._end(method, frame, link, r, e))
+            coroutine = method.function(*args, **kwargs)
+            self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
             return
         if self.gate.limit > 1:
             link.hand_over()
         try:
             result, error = self._run(method, args, kwargs, call)
         finally:
-            self.gate.leave()
+            call.end()
         self._reply(method, frame, link, result, error)
 
     def _run(
@@ -215,17 +216,24 @@ class ModuleProxy:
             return exc
         return remote_error(exc, self.module, method.name)
 
-    def _end(self, method: Method, frame: Frame, link: ServingLink, result: Any, exc: BaseException | None) -> None:
+    def _end(
+        self,
+        method: Method,
+        frame: Frame,
+        link: ServingLink,
+        call: RunningCall,
+        result: Any,
+        exc: BaseException | None,
+    ) -> None:
         """An async method has ended. We are on the loop's thread, which must not wait."""
-        self.gate.leave()
+        call.end()
         if exc is None:
             self._reply(method, frame, link, result, None, patient=False)
             return
         if isinstance(exc, SystemExit) and self._on_exit is not None:
             self._on_exit(exc.code)
             return
-        call = link.running.get(frame.call_id)
-        if call is not None and call.cancelled and type(exc).__name__ == "CancelledError":
+        if call.cancelled and type(exc).__name__ == "CancelledError":
             error: LogosError = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
         else:
             error = self._as_error(exc, method)

@@ -158,6 +158,8 @@ def _from_async(items: AsyncGenerator[Any, Any], runner: AsyncRunner) -> Generat
 
     async def step() -> Any:
         current_call.set(call)
+        if call is not None:
+            call.loop_thread = threading.get_ident()
         return await anext(items)
 
     try:
