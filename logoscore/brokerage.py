@@ -18,21 +18,20 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from logoscore.errors import ChannelClosedError, LogosError, PermissionDeniedError, StateError
+from logoscore.errors import ChannelClosedError, LogosError, PermissionDeniedError, StateError, TransportError
+from logoscore.links import Link, LinkTable, Party
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.session.wire_errors import to_wire
 from logoscore.transport import messages as m
-from logoscore.transport.ring import ring_size
-from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
 
 __all__ = ["Brokerage", "Party", "Rights"]
 
-_CALL_CAPACITIES: Final = (1 << 16, 1 << 16)
-_EVENT_CAPACITIES: Final = (1 << 17,)
+_ANSWER_SECONDS: Final = 5.0
+"""How long the core waits for a party to have taken in what it must know before others go on."""
 
 
 class Rights(Protocol):
@@ -51,26 +50,6 @@ class Rights(Protocol):
         """Which codec the two use."""
 
 
-@dataclass(eq=False)
-class Party:
-    """Somebody with a name who can be reached. ``deliver(message, descriptors)`` gives him a message of the core."""
-
-    name: str
-    token: str = field(repr=False)
-    deliver: Callable[..., None] = field(repr=False)
-
-
-@dataclass(eq=False)
-class _Link:
-    number: int
-    caller: Party
-    callee: Party
-    purpose: str
-    semaphores: list[str]
-    unattached: int = 2
-    on_attached: list[Callable[[], None]] = field(default_factory=list)
-
-
 class Brokerage:
     """All parties and links of one core."""
 
@@ -78,7 +57,8 @@ class Brokerage:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
-        self._links: dict[int, _Link] = {}
+        self._links = LinkTable()
+        self._arming = threading.RLock()
         self._grants: set[tuple[Party, Party]] = set()
         self._watches: dict[str, dict[str, tuple[str, ...] | None]] = {}  # publisher → subscriber → names
         self._numbers = itertools.count(1)
@@ -101,24 +81,13 @@ class Brokerage:
         with self._lock:
             self._parties[party.name] = party
             capability = self._parties.get(CAPABILITY_MODULE)
-            watches = dict(self._watches.get(party.name, {}))
+            subscribers = list(self._watches.get(party.name, {}))
             newcomers = [party] if capability is not party else list(self._parties.values())
         if capability is not None:
-            for newcomer in newcomers:
-                capability.deliver(m.Plant(newcomer.name, incoming=newcomer.token, outgoing=newcomer.token))
-        for subscriber, names in watches.items():
-            self._arm(subscriber, party, names)
-
-    def _arm(self, subscriber: str, publisher: Party, names: tuple[str, ...] | None) -> None:
-        with self._lock:
-            party = self._parties.get(subscriber)
-        if party is None:
-            return
-        try:
-            self._rights.check(subscriber, publisher.name, publisher.name)
-        except PermissionDeniedError:
-            return  # it was allowed when it asked; the policy has changed its mind
-        self._create(party, publisher, m.EVENTS, names)
+            # Before anybody uses them: a call that overtakes its token would be refused.
+            self._ask_all([(capability, _plant(newcomer)) for newcomer in newcomers])
+        for subscriber in subscribers:
+            self._arm(subscriber, party)
 
     def remove(self, party: Party, error: LogosError) -> None:
         """A party went; everybody who had a channel with it gets ``error``, and its tokens are void."""
@@ -126,26 +95,21 @@ class Brokerage:
             if self._parties.get(party.name) is not party:
                 return
             del self._parties[party.name]
-            links = [link for link in self._links.values() if party in (link.caller, link.callee)]
-            for link in links:
-                del self._links[link.number]
             called = {callee for caller, callee in self._grants if caller is party}
             self._grants = {pair for pair in self._grants if party not in pair}
             for subscribers in self._watches.values():
                 subscribers.pop(party.name, None)
             unanswered = [number for number, (asked, _) in self._answers.items() if asked is party]
             callbacks = [self._answers.pop(number)[1] for number in unanswered]
-            capability = self._parties.get(CAPABILITY_MODULE)
+            if CAPABILITY_MODULE in self._parties:
+                called.add(self._parties[CAPABILITY_MODULE])
         for callback in callbacks:
             callback(None)
-        for link in links:
-            self._finish(link)
-            other = link.callee if link.caller is party else link.caller
-            if other is not party:
+        for link in self._links.take_all(party):
+            for other in link.others(party):
                 other.deliver(m.CloseLink(link.number, to_wire(error)))
-        for callee in (called | {capability}) - {None, party}:
-            if callee is not None:
-                callee.deliver(m.Forget(party.name))
+        # Before anybody of the same name comes: what is forgotten then must not be the newcomer's token.
+        self._ask_all([(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}])
 
     def party(self, name: str) -> Party | None:
         """The party of that name, if it is there."""
@@ -157,14 +121,38 @@ class Brokerage:
     def handle(self, party: Party, message: Any) -> None:
         """What ``party`` said. Its requests are answered, with Failed if need be."""
         handler = self._handlers.get(type(message))
+        if handler is None:
+            self._refuse(party, message, StateError(f"{party.name} may not send {type(message).__name__} now"))
+            return
         try:
-            if handler is None:
-                raise StateError(f"{party.name} may not send {type(message).__name__} now")
             handler(party, message)
         except LogosError as error:
-            request = getattr(message, "request", None)
-            if request is not None:
-                party.deliver(m.Failed(request, to_wire(error)))
+            self._refuse(party, message, error)
+        except Exception as exc:
+            # A want of descriptors or memory here is not the fault of the party whose thread this is.
+            import logging
+
+            logging.getLogger("logoscore").exception(
+                "%s from %s could not be handled", type(message).__name__, party.name
+            )
+            self._refuse(party, message, TransportError(f"the core could not do it: {exc!r}"))
+
+    @staticmethod
+    def _refuse(party: Party, message: Any, error: LogosError) -> None:
+        request = getattr(message, "request", None)
+        if request is not None:
+            party.deliver(m.Failed(request, to_wire(error)))
+
+    def _aside(self, party: Party, message: Any, work: Callable[[], None]) -> None:
+        """Do what asks the app's policy, which may take its time, on a thread of its own."""
+
+        def run() -> None:
+            try:
+                work()
+            except LogosError as error:
+                self._refuse(party, message, error)
+
+        threading.Thread(target=run, name="logos-policy", daemon=True).start()
 
     def _present(self, target: str) -> Party:
         name = self._rights.resolve(target)
@@ -175,19 +163,16 @@ class Brokerage:
         return party
 
     def _authorize(self, party: Party, message: m.Authorize) -> None:
-        """Only the capability module asks. The policy is the app's code and may take its time: not on this thread."""
+        """Only the capability module asks."""
         if party.name != CAPABILITY_MODULE:
             raise PermissionDeniedError(
                 f"{party.name} is not the capability module", requester=party.name, target=message.target
             )
 
         def decide() -> None:
-            try:
-                party.deliver(m.Done(message.request, self._grant(message.requester, message.target)))
-            except LogosError as error:
-                party.deliver(m.Failed(message.request, to_wire(error)))
+            party.deliver(m.Done(message.request, self._grant(message.requester, message.target)))
 
-        threading.Thread(target=decide, name="logos-policy", daemon=True).start()
+        self._aside(party, message, decide)
 
     def _grant(self, requester: str, target: str) -> str:
         with self._lock:
@@ -205,117 +190,71 @@ class Brokerage:
     def _open_link(self, party: Party, message: m.OpenLink) -> None:
         callee = self._present(message.target)
         with self._lock:
-            built_in = CAPABILITY_MODULE in {party.name, callee.name}
-            if not built_in and (party, callee) not in self._grants:
-                raise PermissionDeniedError(
-                    f"{party.name} has no grant for {callee.name}: it asks the capability module first",
-                    requester=party.name,
-                    target=callee.name,
-                )
-            # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
-            former = [
-                link
-                for link in self._links.values()
-                if link.caller is party and link.callee is callee and link.purpose == m.CALLS
-            ]
-        for link in former:
-            self._close(link, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
-        self._create(party, callee, m.CALLS, None, request=message.request)
+            granted = CAPABILITY_MODULE in {party.name, callee.name} or (party, callee) in self._grants
+        if not granted:
+            raise PermissionDeniedError(
+                f"{party.name} has no grant for {callee.name}: it asks the capability module first",
+                requester=party.name,
+                target=callee.name,
+            )
+        # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
+        former = self._links.find(party, callee.name, m.CALLS)
+        if former is not None:
+            self._close(former, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
+        self._create(party, callee, m.CALLS, request=message.request)
 
     def _create(
         self,
         caller: Party,
         callee: Party,
         purpose: str,
-        names: tuple[str, ...] | None,
+        names: tuple[str, ...] | None = None,
         *,
         request: int | None = None,
         on_attached: Callable[[], None] | None = None,
     ) -> None:
         """Make a link and hand it to both ends."""
-        capacities = _CALL_CAPACITIES if purpose == m.CALLS else _EVENT_CAPACITIES
-        memory = create_memory(sum(map(ring_size, capacities)))
+        link, memory = self._links.create(caller, callee, purpose, on_attached)
         try:
-            semaphores = create_semaphores(2 * len(capacities))
-            link = _Link(next(self._numbers), caller, callee, purpose, semaphores)
-            if on_attached is not None:
-                link.on_attached.append(on_attached)
-            with self._lock:
-                self._links[link.number] = link
             codec = self._rights.codec(caller.name, callee.name) if purpose == m.CALLS else "safe"
-
-            def info(peer: Party) -> m.LinkInfo:
-                return m.LinkInfo(link.number, peer.name, purpose, capacities, tuple(semaphores), codec, names)
-
-            callee.deliver(m.Attach(info(caller), publishes=purpose == m.EVENTS), (memory,))
+            for_callee, for_caller = link.info(caller, codec, names), link.info(callee, codec, names)
+            callee.deliver(m.Attach(for_callee, publishes=purpose == m.EVENTS), (memory,))
             if request is not None:
-                caller.deliver(m.Opened(request, info(callee)), (memory,))
+                caller.deliver(m.Opened(request, for_caller), (memory,))
             else:
-                caller.deliver(m.Attach(info(callee), publishes=False), (memory,))
+                caller.deliver(m.Attach(for_caller, publishes=False), (memory,))
         finally:
             os.close(memory)
-        self._close_if_stale(link)
-
-    def _close_if_stale(self, link: _Link) -> None:
-        """One end may have gone while we were handing the link out: whoever is left must not keep it."""
+        # One end may have gone while we were handing the link out: whoever is left must not keep it.
         with self._lock:
-            gone = [p for p in (link.caller, link.callee) if self._parties.get(p.name) is not p]
-            if not gone:
-                return
-            self._links.pop(link.number, None)
-        self._finish(link)
-        error = to_wire(ChannelClosedError(f"{gone[0].name} ended while the channel was opened"))
-        for party in {link.caller, link.callee} - set(gone):
-            party.deliver(m.CloseLink(link.number, error))
+            gone = [end for end in (caller, callee) if self._parties.get(end.name) is not end]
+        if gone:
+            self._close(link, ChannelClosedError(f"{gone[0].name} ended while the channel was opened"), always=True)
+
+    def _close(self, link: Link, error: LogosError, *, always: bool = False) -> None:
+        """End a link for both ends. ``always``: also tell them if it is no longer in the table."""
+        if self._links.take(link) or always:
+            for end in {link.caller, link.callee}:
+                end.deliver(m.CloseLink(link.number, to_wire(error)))
 
     def _attached(self, party: Party, message: m.Attached) -> None:
-        with self._lock:
-            link = self._links.get(message.link)
-            if link is None or party not in (link.caller, link.callee) or not link.unattached:
-                return
-            link.unattached -= 1
-            if link.unattached:
-                return
-        self._finish(link)
+        link = self._links.get(message.link, party)
+        if link is not None:
+            self._links.attached(link)
 
     def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
-        with self._lock:
-            link = self._links.get(message.link)
-            if link is None or party not in (link.caller, link.callee):
-                return
-            del self._links[message.link]
-        self._finish(link)
+        link = self._links.get(message.link, party)
+        if link is None or not self._links.take(link):
+            return
         party.deliver(m.CloseLink(link.number, message.error))
-        other = link.callee if link.caller is party else link.caller
-        if other is not party:
-            error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message}")
-            other.deliver(m.CloseLink(link.number, to_wire(error)))
-
-    def _close(self, link: _Link, error: LogosError) -> None:
-        """End a link for both ends."""
-        with self._lock:
-            if self._links.pop(link.number, None) is None:
-                return
-        self._finish(link)
-        for end in {link.caller, link.callee}:
-            end.deliver(m.CloseLink(link.number, to_wire(error)))
-
-    @staticmethod
-    def _finish(link: _Link) -> None:
-        """Both ends hold the semaphores, or nobody needs them: remove their names; answer who waited for this."""
-        names, link.semaphores = link.semaphores, []
-        for name in names:
-            unlink_semaphore(name)
-        callbacks, link.on_attached = link.on_attached, []
-        for callback in callbacks:
-            callback()
+        error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message}")
+        for other in link.others(party):
+            other.deliver(m.CloseLink(link.number, to_wire(error), by_peer=True))
 
     def _cancel(self, party: Party, message: m.CancelCall) -> None:
-        with self._lock:
-            link = self._links.get(message.link)
-            if link is None or link.caller is not party:
-                return
-        link.callee.deliver(message)
+        link = self._links.get(message.link, party)
+        if link is not None and link.caller is party:
+            link.callee.deliver(message)
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
         party.deliver(m.Done(message.request, self._rights.resolve(message.target)))
@@ -324,7 +263,15 @@ class Brokerage:
 
     def _watch(self, party: Party, message: m.Watch) -> None:
         target = self._rights.resolve(message.target)
-        self._rights.check(party.name, target, message.target)
+
+        def decide() -> None:
+            self._rights.check(party.name, target, message.target)
+            self._wish(party, target, message)
+
+        self._aside(party, message, decide)
+
+    def _wish(self, party: Party, target: str, message: m.Watch) -> None:
+        """Remember what ``party`` wants of ``target``, and see to it if ``target`` is there."""
         wanted = message.names is None or bool(message.names)
         with self._lock:
             watches = self._watches.setdefault(target, {})
@@ -333,33 +280,74 @@ class Brokerage:
             else:
                 watches.pop(party.name, None)
             publisher = self._parties.get(target)
-            link = self._events_link(party, target)
 
         def done() -> None:
             party.deliver(m.Done(message.request))
 
-        if publisher is None or (link is None and not wanted):
+        if publisher is None:
             done()
-        elif link is None:
-            self._create(party, publisher, m.EVENTS, message.names, on_attached=done)
         else:
-            bound = link
-            self._ask(publisher, lambda number: m.SetFilter(number, bound.number, message.names), lambda _: done())
+            self._connect_events(party, publisher, message.names, wanted=wanted, done=done)
 
-    def _events_link(self, subscriber: Party, publisher: str) -> _Link | None:
-        for link in self._links.values():
-            if link.purpose == m.EVENTS and link.caller is subscriber and link.callee.name == publisher:
-                return link
-        return None
+    def _arm(self, subscriber: str, publisher: Party) -> None:
+        """The publisher has come: connect who has waited for it."""
+        try:
+            self._rights.check(subscriber, publisher.name, publisher.name)
+        except PermissionDeniedError:
+            return  # it was allowed when it asked; the policy has changed its mind
+        with self._lock:
+            party = self._parties.get(subscriber)
+            watches = self._watches.get(publisher.name, {})
+            if party is None or subscriber not in watches:
+                return
+            names = watches[subscriber]
+        self._connect_events(party, publisher, names, wanted=True, done=None)
+
+    def _connect_events(
+        self,
+        party: Party,
+        publisher: Party,
+        names: tuple[str, ...] | None,
+        *,
+        wanted: bool,
+        done: Callable[[], None] | None,
+    ) -> None:
+        """Make the one events link of the two, or change its filter."""
+        with self._arming:  # or two that come at once would make two links, and every event would come twice
+            link = self._links.find(party, publisher.name, m.EVENTS)
+            if link is None and wanted:
+                self._create(party, publisher, m.EVENTS, names, on_attached=done)
+                return
+        if link is not None:
+            number = link.number
+            self._ask(
+                publisher, lambda request: m.SetFilter(request, number, names), lambda _: done() if done else None
+            )
+        elif done is not None:
+            done()
 
     # --- what the core asks -----------------------------------------------------------------------------------------
 
     def _ask(self, party: Party, make: Callable[[int], Any], on_answer: Callable[[Any], None]) -> int:
         with self._lock:
             number = next(self._numbers)
-            self._answers[number] = party, on_answer
-        party.deliver(make(number))
+            present = self._parties.get(party.name) is party
+            if present:
+                self._answers[number] = party, on_answer
+        if present:
+            party.deliver(make(number))
+        else:
+            on_answer(None)  # it has just gone
         return number
+
+    def _ask_all(self, questions: Sequence[tuple[Party, Callable[[int], Any]]]) -> None:
+        """Ask several parties, and wait until each has answered, or is gone, or has had its time."""
+        answers = [threading.Event() for _ in questions]
+        for (party, make), answered in zip(questions, answers, strict=True):
+            self._ask(party, make, _setter(answered))
+        end = time.monotonic() + _ANSWER_SECONDS
+        for answered in answers:
+            answered.wait(max(end - time.monotonic(), 0))
 
     def _done(self, party: Party, message: m.Done) -> None:
         with self._lock:
@@ -386,3 +374,11 @@ class Brokerage:
         with self._lock:
             self._answers.pop(number, None)
         return values[0] if values else None
+
+
+def _plant(newcomer: Party) -> Callable[[int], Any]:
+    return lambda number: m.Plant(number, newcomer.name, incoming=newcomer.token, outgoing=newcomer.token)
+
+
+def _setter(event: threading.Event) -> Callable[[Any], None]:
+    return lambda _: event.set()

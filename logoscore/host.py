@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import Any, Final
 
-from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.errors import ChannelClosedError, ProtocolViolationError
 from logoscore.metadata import DEFAULT_WORKERS, parse_metadata
 from logoscore.session.execution import Gate, deadline_after, seconds_left
 from logoscore.session.node import CAPABILITY_MODULE, Node
@@ -29,6 +29,7 @@ __all__ = ["run_host", "spawned_main"]
 
 _MAX_CONTROL_MESSAGE: Final = 1 << 30  # the core is trusted; a class shipped by the app may be large
 _BUILTIN_SOURCE: Final = "builtin"
+_NO_CONTROL: Final = 70  # exit code of a host whose control thread failed (EX_SOFTWARE)
 
 
 def spawned_main(control_fd: int, stderr_fd: int) -> None:
@@ -121,14 +122,21 @@ class Host:
     # --- control thread ---------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
+        code = _NO_CONTROL
         try:
             while (received := self._pipe.receive()) is not None:
                 data, descriptors = received
                 self._handle(m.decode_to_party(data), descriptors)
-        except (LogosError, TimeoutError) as exc:
-            print(f"logos_host: {exc}", file=sys.stderr, flush=True)
-        # The core is gone (or does not keep to the protocol): nobody can use this process any more.
-        os._exit(0)
+            code = 0  # the core is gone
+        except ChannelClosedError:
+            code = 0  # likewise, while we told it something
+        except BaseException:  # noqa: BLE001 - a host without its control plane would be there and of no use
+            import traceback
+
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
 
     def _handle(self, message: Any, descriptors: list[int]) -> None:
         if self._node.handle(message, descriptors):

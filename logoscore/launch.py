@@ -95,22 +95,15 @@ class _SpawnedHost:
     def __init__(self, host: _Process) -> None:
         self._popen = host._popen  # type: ignore[attr-defined]
         self._host = host
+        self._status: int | None = None
         self.pid = host.pid
 
     def poll(self) -> int | None:
-        status: int | None = self._popen.poll()
-        if status is not None:
-            self._host.join()
-            self._host.close()
-            self._popen = _Ended(status)
-        return status
-
-
-class _Ended:
-    def __init__(self, status: int) -> None:
-        self._status = status
-
-    def poll(self) -> int:
+        if self._status is None:
+            self._status = self._popen.poll()
+            if self._status is not None:
+                self._host.join()
+                self._host.close()
         return self._status
 
 

@@ -7,6 +7,7 @@ control message, a flood of output or a hung module is that host's affair alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
@@ -31,6 +32,7 @@ __all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
 _MAX_CONTROL_MESSAGE: Final = 1 << 20  # what a host may send: small things only
 _STDERR_LINES: Final = 50
 _STDERR_BYTES: Final = 16384
+_DRAIN_SECONDS: Final = 1.0  # for what is left in stderr after that
 _END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
 
 
@@ -136,6 +138,8 @@ class SupervisedHost:
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._tail = b""
+        self._process_lock = threading.Lock()
+        self._gone = False
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
@@ -294,28 +298,46 @@ class SupervisedHost:
 
     def _end(self) -> None:
         """The pipe or the process has ended: see to it that both have, and say how."""
+        status = None
+        try:
+            status = self._await_process()
+            self._drain_stderr()
+        finally:
+            _live.discard(self)
+            self._pipe.close()
+            os.close(self._stderr)
+            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail())
+            self._hello.set()
+            self._settled.set()
+            try:
+                self._on_end(self._exit)
+            finally:
+                self._ended.set()
+
+    def _await_process(self) -> int | None:
+        """Reap the process, killing it if it does not end by itself. None: ended, but nobody can say how."""
         end = time.monotonic() + _END_SECONDS
         pause = threading.Event()
-        while (status := self._process.poll()) is None:
+        while True:
+            with self._process_lock:
+                status = self._process.poll()
+                if status is None and not _exists(self.pid):
+                    self._gone = True
+                    return None  # somebody else has reaped it, say because the app ignores SIGCHLD
+                self._gone = status is not None
+            if status is not None:
+                return status
             if time.monotonic() > end:
                 self.kill()
             pause.wait(0.001)
-        while self._stderr_has_more():
-            pass
-        _live.discard(self)
-        self._pipe.close()
-        os.close(self._stderr)
-        self._exit = ExitStatus.of(self.pid, status, self.stderr_tail())
-        self._hello.set()
-        self._settled.set()
-        try:
-            self._on_end(self._exit)
-        finally:
-            self._ended.set()
 
-    def _stderr_has_more(self) -> bool:
-        ready, _, _ = select.select([self._stderr], [], [], 0)
-        return bool(ready) and self._pass_stderr_on()
+    def _drain_stderr(self) -> None:
+        """What it wrote at last; bounded, since a grandchild may hold the pipe and go on writing."""
+        end = time.monotonic() + _DRAIN_SECONDS
+        poll = select.poll()
+        poll.register(self._stderr, select.POLLIN)
+        while time.monotonic() < end and poll.poll(0) and self._pass_stderr_on():
+            pass
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
@@ -335,9 +357,11 @@ class SupervisedHost:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not reaped by anybody but our own thread, which sets _exit afterwards: the pid is still this process's.
-        if self._exit is None and self.pid is not None and self._process.poll() is None:
-            os.kill(self.pid, number)
+        # Only the watching thread reaps, under this lock: until it has, the pid is this process's.
+        with self._process_lock:
+            if self.pid is not None and not self._gone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, number)
 
     def join(self) -> None:
         """Wait for the watching thread."""
@@ -353,3 +377,15 @@ def _open_pidfd(pid: int | None) -> int | None:
         return os.pidfd_open(pid)
     except (OSError, AttributeError):
         return None
+
+
+def _exists(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

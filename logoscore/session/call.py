@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import CallCancelledError, LogosError
-from logoscore.session.execution import RunningCall, current_call, yield_turn
+from logoscore.session.execution import Gate, RunningCall, current_call, yield_turn
 from logoscore.session.outgoing import Waiter, is_expiry
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Call(concurrent.futures.Future[Any]):
             return True
         if not super().cancel():
             return False
+        self.set_running_or_notify_cancel()  # or concurrent.futures.wait() would not see it
         self._abandon()
         return True
 
@@ -112,24 +113,28 @@ class Call(concurrent.futures.Future[Any]):
             return (yield from future.__await__())
         finally:
             call.waits -= 1
-            if not call.waits:
-                yield from _take_turn_back(call, asyncio.get_running_loop()).__await__()
+            if not call.waits and not call.ended and not call.has_turn:
+                yield from _take_turn_back(call, call.gate, asyncio.get_running_loop()).__await__()
 
 
-async def _take_turn_back(call: RunningCall, loop: asyncio.AbstractEventLoop) -> None:
-    turn = loop.create_future()
+async def _take_turn_back(call: RunningCall, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
+    """On the loop's thread. However many tasks of a call ask, it stands in the queue once."""
+    if call.turn_coming is None:
+        call.turn_coming = coming = loop.create_future()
 
-    def arrive() -> None:
-        assert call.gate is not None
-        if call.ended or call.waits:
-            call.gate.leave()  # cancelled, or waiting again (another task of it), since it asked: pass it on
-        else:
-            call.has_turn = True
-        if not turn.done():
-            turn.set_result(None)
+        def arrive() -> None:
+            call.turn_coming = None
+            if call.ended or call.waits:
+                gate.leave()  # cancelled, or waiting again (another task of it), since it asked: pass it on
+            else:
+                call.has_turn = True
+            if not coming.done():
+                coming.set_result(None)
 
-    assert call.gate is not None
-    if call.gate.enter_soon(lambda: loop.call_soon_threadsafe(arrive)):
-        call.has_turn = True
-    else:
-        await turn
+        if gate.enter_soon(lambda: loop.call_soon_threadsafe(arrive)):
+            arrive()
+    if call.turn_coming is not None:
+        import asyncio
+
+        # Shielded: one task that is cancelled must not take the turn from the others.
+        await asyncio.shield(call.turn_coming)

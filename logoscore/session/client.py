@@ -25,10 +25,10 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event, MethodInfo
-from logoscore.session.execution import current_call, deadline_after, seconds_left, yield_turn
+from logoscore.session.execution import deadline_after, running_call, seconds_left, yield_turn
 from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import GET_METHODS
-from logoscore.session.streams import Stream
+from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.wire_errors import from_wire
 from logoscore.transport import frame as fr
@@ -51,9 +51,10 @@ class LogosAPIClient:
     def __init__(self, node: Node, target: str) -> None:
         self._node = node
         self._target = target
+        self._module = target  # who that is: another name if ``target`` is a capability
         self._link: CallLink | None = None
         self._connecting = threading.Lock()
-        self._default_ns = int(node.default_timeout * 1e9)
+        self._default_ns = deadline_after(node.default_timeout) - _now()
 
     @property
     def name(self) -> str:
@@ -83,13 +84,11 @@ class LogosAPIClient:
         self, kind: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None
     ) -> Any:
         deadline = self._deadline(timeout)
-        link = self._link
-        if link is None or link.sender.error is not None:
-            link = self._connect(deadline)
+        link = self._connected(deadline)
         call_id = link.next_id()
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
         try:
-            if current_call.get() is None:
+            if running_call() is None:
                 reply = link.roundtrip(call_id, frame, deadline)
             else:
                 with yield_turn():
@@ -104,7 +103,7 @@ class LogosAPIClient:
         return link.codec.decode(payload) if payload is not None else self._value(reply, link)
 
     def _deadline(self, timeout: float | None) -> int:
-        call = current_call.get()
+        call = running_call()
         if timeout is None:
             deadline = _now() + self._default_ns
             return deadline if call is None or deadline < call.deadline else call.deadline
@@ -133,10 +132,10 @@ class LogosAPIClient:
         except AttributeError:
             raise TypeError(f"a method's name is a str, not {type(method).__name__}") from None
         flags = fr.KWARGS if kwargs else 0
-        token = self._node.tokens.held_bytes(self._target)
+        token = self._node.tokens.held_bytes(self._module)
         if token is None:  # somebody took it away
-            self._node.authenticate(self._target, deadline)
-            token = self._node.tokens.held_bytes(self._target) or fr.NO_TOKEN
+            self._node.authenticate(self._module, deadline)
+            token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
         if not buffers:
             return fr.HEADER.pack(kind, codec.ID, flags, len(name), call_id, deadline, token) + name + head
         header = fr.HEADER.pack(kind, codec.ID, flags | fr.BUFFERS, len(name), call_id, deadline, token)
@@ -156,7 +155,7 @@ class LogosAPIClient:
 
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
         limit = self._node.default_timeout if timeout is None else timeout
-        call = current_call.get()
+        call = running_call()
         whose = (
             f"{limit:g} s" if call is None else f"{limit:g} s, or what was left of the deadline of {call.peer}'s call"
         )
@@ -166,6 +165,11 @@ class LogosAPIClient:
 
     # --- connecting -------------------------------------------------------------------------------------------------
 
+    def _connected(self, deadline: int) -> CallLink:
+        """The channel, opened if there is none."""
+        link = self._link
+        return link if link is not None and link.sender.error is None else self._connect(deadline)
+
     def _connect(self, deadline: int) -> CallLink:
         self._node.check_open()
         with yield_turn():
@@ -174,10 +178,17 @@ class LogosAPIClient:
             try:
                 link = self._link
                 if link is None or link.sender.error is not None:
-                    self._link = link = self._node.connect(self._target, deadline)
+                    self._link = link = self._open(deadline)
                 return link
             finally:
                 self._connecting.release()
+
+    def _open(self, deadline: int) -> CallLink:
+        self._module = self._node.resolve(self._target, deadline)
+        if self._module != self._target:
+            # A capability: its provider has one token and one channel for us, under its own name.
+            return self._node.client(self._module)._connected(deadline)
+        return self._node.connect(self._module, deadline)
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Wait until the module is loaded and can be called.
@@ -191,9 +202,7 @@ class LogosAPIClient:
         pause = threading.Event()
         while True:
             try:
-                link = self._link
-                if link is None or link.sender.error is not None:
-                    self._connect(deadline)
+                self._connected(deadline)
                 return
             except ModuleNotLoadedError:
                 if seconds_left(deadline) <= 0:
@@ -218,9 +227,7 @@ class LogosAPIClient:
         from logoscore.session.call import Call
 
         deadline = self._deadline(timeout)
-        link = self._link
-        if link is None or link.sender.error is not None:
-            link = self._connect(deadline)
+        link = self._connected(deadline)
         call_id = link.next_id()
         frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
         bound = link
@@ -248,16 +255,14 @@ class LogosAPIClient:
         default timeout. ``close()``, or leaving a ``with`` block, ends it early.
         """
         deadline = self._deadline(None)
-        link = self._link
-        if link is None or link.sender.error is not None:
-            link = self._connect(deadline)
+        link = self._connected(deadline)
         call_id = link.next_id()
         bound = link
 
         def send(kind: int) -> None:
             if kind == fr.STREAM_CLOSE:
                 bound.forget(call_id)
-            token = self._node.tokens.held_bytes(self._target) or fr.NO_TOKEN
+            token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
             header = fr.HEADER.pack(kind, bound.codec.ID, 0, 0, call_id, fr.FOREVER, token)
             try:
                 bound.send(header, deadline_after(self._node.default_timeout))
@@ -265,16 +270,17 @@ class LogosAPIClient:
                 if kind != fr.STREAM_CLOSE:
                     raise
 
-        stream = Stream(
-            self._node.default_timeout, lambda data: self._value(data, bound), send, f"{self._target}.{method}"
-        )
+        incoming = IncomingStream(send)
         frame = self._frame(link, fr.STREAM_OPEN, method, args, None, call_id, fr.FOREVER)
         try:
             with yield_turn():
-                link.start(call_id, stream, frame, deadline, fr.FOREVER)
+                link.start(call_id, incoming, frame, deadline, fr.FOREVER)
         except TimeoutError:
             raise self._timed_out(method, None) from None
-        return stream
+        what = f"{self._target}.{method}"
+        return Stream(
+            incoming, self._node.default_timeout, lambda data: self._value(data, bound), what, self._node.threads
+        )
 
     # --- introspection and typed views ------------------------------------------------------------------------------
 

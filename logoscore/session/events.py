@@ -19,14 +19,20 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.errors import (
+    ChannelClosedError,
+    FrameTooLargeError,
+    LogosError,
+    ProtocolViolationError,
+    SerializationError,
+)
 from logoscore.interface import Event
-from logoscore.session.execution import current_call, deadline_after, yield_turn
+from logoscore.session.execution import deadline_after, running_call, yield_turn
 from logoscore.session.subscription import Subscription
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender
 from logoscore.transport.codec import SAFE
-from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, join_payload, parse, split_payload
+from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, Frame, join_payload, parse, split_payload
 
 __all__ = ["EventLink", "Publisher"]
 
@@ -50,10 +56,12 @@ class Publisher:
     Args:
         module: the party's name.
         default_timeout: seconds that a full subscriber may delay ``trigger``.
+        owner: the party.
     """
 
-    def __init__(self, module: str, default_timeout: float) -> None:
+    def __init__(self, module: str, default_timeout: float, owner: LinkOwner) -> None:
         self.module = module
+        self._owner = owner
         self.events = 0
         self._timeout = default_timeout
         self._order = threading.Lock()
@@ -104,10 +112,6 @@ class Publisher:
         encoded = name.encode()
         flags = BUFFERS if buffers else 0
         pieces = join_payload(head, buffers) if buffers else [head]
-        call = current_call.get()
-        deadline = deadline_after(self._timeout)
-        if call is not None:
-            deadline = min(deadline, call.deadline)
         if not self._order.acquire(blocking=False):
             with yield_turn():
                 self._order.acquire()
@@ -117,29 +121,40 @@ class Publisher:
             with self._lock:
                 outlets = [(link, outlet) for link, outlet in self._outlets.items() if outlet.wants(name)]
             for link, outlet in outlets:
-                self._send(link, outlet, [header + encoded, *pieces], deadline)
+                self._send(link, outlet, [header + encoded, *pieces])
         finally:
             self._order.release()
 
-    def _send(self, link: int, outlet: _Outlet, frame: list[bytes | memoryview], deadline: int) -> None:
+    def _send(self, link: int, outlet: _Outlet, frame: list[bytes | memoryview]) -> None:
         message = b"".join(frame) if sum(map(len, frame)) <= outlet.sender.ring.max_payload else None
         try:
             if message is not None and outlet.sender.try_send(message):
                 return
             with yield_turn():
-                outlet.sender.send_parts(frame if message is None else [message], deadline)
+                outlet.sender.send_parts(frame if message is None else [message], self._patience())
         except TimeoutError:
-            import logging
+            self._cut_off(link, outlet, ChannelClosedError(f"{outlet.peer} did not read the events of {self.module}"))
+        except FrameTooLargeError:
+            raise
+        except LogosError as error:
+            if outlet.sender.error is None:  # what it has written into the ring is against the protocol
+                self._cut_off(link, outlet, error)
+            # else: it is gone, and the core removes it
+        except ValueError as exc:  # its semaphore is at its limit: it does not play by the rules either
+            self._cut_off(link, outlet, ProtocolViolationError(f"{outlet.peer}: {exc}"))
 
-            logging.getLogger("logoscore").warning(
-                "%s cuts off its subscriber %s, which did not read its events for %g s",
-                self.module,
-                outlet.peer,
-                self._timeout,
-            )
-            self.remove(link, ChannelClosedError(f"{outlet.peer} did not read the events of {self.module}"))
-        except LogosError:
-            pass  # the subscriber is gone; the core removes it
+    def _patience(self) -> int:
+        """Until when one subscriber may delay us."""
+        call = running_call()
+        deadline = deadline_after(self._timeout)
+        return deadline if call is None else min(deadline, call.deadline)
+
+    def _cut_off(self, link: int, outlet: _Outlet, error: LogosError) -> None:
+        import logging
+
+        logging.getLogger("logoscore").warning("%s cuts off its subscriber %s: %s", self.module, outlet.peer, error)
+        self.remove(link, error)
+        self._owner.link_failed(link, error)
 
 
 class EventLink:
@@ -147,6 +162,7 @@ class EventLink:
 
     Args:
         subscriptions: gives the subscriptions of the publisher, as they are now.
+        former: the channel before this one; what it still holds is delivered first.
     """
 
     def __init__(
@@ -156,6 +172,7 @@ class EventLink:
         channel: Channel,
         subscriptions: Callable[[], Collection[Subscription]],
         owner: LinkOwner,
+        former: EventLink | None,
     ) -> None:
         self.link = link
         self.peer = peer
@@ -163,6 +180,8 @@ class EventLink:
         self._receiver: Receiver = channel.receivers[0]
         self._subscriptions = subscriptions
         self._owner = owner
+        self._former = former
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Begin to read."""
@@ -173,6 +192,11 @@ class EventLink:
         self._channel.close(error)
 
     def _run(self) -> None:
+        if self._former is not None:
+            self._former._ended.wait()
+            self._former = None
+        for subscription in self._subscriptions():
+            subscription.connected()
         try:
             with self._receiver.lock:
                 while True:
@@ -185,7 +209,14 @@ class EventLink:
                 self._owner.link_failed(self.link, error)
                 for subscription in self._subscriptions():
                     subscription.fail(error)
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not silence the subscriptions without a word
+            failure = ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}")
+            self._channel.close(failure)
+            self._owner.link_failed(self.link, failure)
+            for subscription in self._subscriptions():
+                subscription.fail(failure)
         finally:
+            self._ended.set()
             self._channel.dispose()
 
     def _deliver(self, data: bytes) -> None:
@@ -200,6 +231,18 @@ class EventLink:
         for subscription in self._subscriptions():
             if subscription.event is None or subscription.event == name:
                 if event is None:
-                    args, _ = SAFE.decode_arguments(*split_payload(frame.payload, frame.flags), False)
-                    event = Event(self.peer, name, tuple(args), frame.call_id, frame.deadline / 1e9)
+                    event = self._event(frame, name)
+                    if event is None:
+                        return
                 subscription.push(event)
+
+    def _event(self, frame: Frame, name: str) -> Event | None:
+        """The event, or None (and a word in the log) if its data cannot be made here."""
+        try:
+            args, _ = SAFE.decode_arguments(*split_payload(frame.payload, frame.flags), False)
+        except (ProtocolViolationError, SerializationError) as exc:
+            import logging
+
+            logging.getLogger("logoscore").error("the event %s of %s is lost: %s", name, self.peer, exc)  # noqa: TRY400 - no traceback of ours is of use
+            return None
+        return Event(self.peer, name, tuple(args), frame.call_id, frame.deadline / 1e9)

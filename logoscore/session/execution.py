@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from logoscore.errors import StateError
 from logoscore.transport.frame import FOREVER
@@ -25,6 +26,7 @@ from logoscore.transport.frame import FOREVER
 __all__ = ["Caller", "Gate", "RunningCall", "current_call", "deadline_after", "seconds_left", "yield_turn"]
 
 _now = time.monotonic_ns
+_turns = threading.Lock()  # guards has_turn of every call; held for a few instructions only
 
 
 def deadline_after(seconds: float) -> int:
@@ -118,6 +120,7 @@ class RunningCall:
     Attributes:
         before_wait: called before this call waits, so that somebody else reads its channel meanwhile.
         loop_thread: for a coroutine, the thread of its loop, which must never wait for a turn.
+        turn_coming: for a coroutine, the future of the turn that it stands in the queue for.
         waits: for a coroutine, how many calls of its own it awaits; it may be more than one (``asyncio.gather``).
     """
 
@@ -131,6 +134,7 @@ class RunningCall:
         "loop_thread",
         "on_cancel",
         "peer",
+        "turn_coming",
         "waits",
     )
 
@@ -145,6 +149,7 @@ class RunningCall:
         self.has_turn = True
         self.ended = False
         self.waits = 0
+        self.turn_coming: Any = None
 
     def cancel(self) -> None:
         """The caller gave up: note it, and interrupt what can be interrupted."""
@@ -154,9 +159,10 @@ class RunningCall:
 
     def give_turn(self) -> bool:
         """Let another call run; False if there was no turn to give."""
-        if self.gate is None or not self.has_turn:
-            return False
-        self.has_turn = False
+        with _turns:  # (asyncio.to_thread and the like share a call between threads)
+            if self.gate is None or not self.has_turn:
+                return False
+            self.has_turn = False
         self.gate.leave()
         return True
 
@@ -178,7 +184,7 @@ current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_cal
 @contextmanager
 def yield_turn() -> Iterator[None]:
     """While the body waits, let another call have this one's turn."""
-    call = current_call.get()
+    call = running_call()
     if call is None:
         yield
         return
@@ -221,13 +227,19 @@ class Caller:
         return f"<Caller {self.name}, {self.remaining:.3g} s left>"
 
 
+def running_call() -> RunningCall | None:
+    """The call that runs in this thread or task; None outside of one, and in what has outlived it (a background task)."""
+    call = current_call.get()
+    return None if call is None or call.ended else call
+
+
 def current_caller() -> Caller:
     """The caller of the method that runs now.
 
     Raises:
         StateError: no call is running in this thread or task.
     """
-    call = current_call.get()
+    call = running_call()
     if call is None:
         raise StateError("current_caller() is known only inside a call from another module")
     return Caller(call)

@@ -32,6 +32,7 @@ class Hearing:
         self._watching = threading.Lock()  # one change at a time, so that the core hears of the last one last
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._links: dict[int, EventLink] = {}
+        self._latest: dict[str, EventLink] = {}  # by publisher
         self._closed = False
 
     def of(self, module: str) -> list[Subscription]:
@@ -42,20 +43,23 @@ class Hearing:
 
     def add_link(self, info: m.LinkInfo, channel: Channel) -> None:
         """The core has made an events channel: the first, or another after the publisher was away."""
-        link = EventLink(info.link, info.peer, channel, lambda: self.of(info.peer), self._node)
         with self._lock:
+            former = self._latest.get(info.peer)
+            link = EventLink(info.link, info.peer, channel, lambda: self.of(info.peer), self._node, former)
             self._links[info.link] = link
-            for subscription in self.of(info.peer):
-                subscription.connected()
+            self._latest[info.peer] = link
         link.start()
 
-    def close_link(self, number: int, error: LogosError) -> bool:
-        """The publisher is gone. False if there is no such channel."""
+    def close_link(self, number: int, error: LogosError, *, by_peer: bool) -> bool:
+        """The publisher is gone, or (``by_peer``) wants no more of us. False if there is no such channel."""
         with self._lock:
             link = self._links.pop(number, None)
         if link is None:
             return False
         link.close(error)
+        if by_peer:
+            for subscription in self.of(link.peer):
+                subscription.fail(error)
         return True
 
     # --- subscriptions ----------------------------------------------------------------------------------------------
@@ -65,7 +69,7 @@ class Hearing:
         if event is not None and (not isinstance(event, str) or not event):
             raise TypeError(f"an event's name is a non-empty str, or None for all, not {event!r}")
         with yield_turn(), self._watching:
-            module = self._resolve(target)
+            module = self._node.resolve(target, deadline_after(self._node.default_timeout))
             subscription = Subscription(module, event, maxsize, overflow, self._unsubscribe)
             with self._lock:
                 self._subscriptions[module] = [*self.of(module), subscription]
@@ -77,12 +81,6 @@ class Hearing:
                 self._remove(subscription)
                 raise
         return subscription
-
-    def _resolve(self, target: str) -> str:
-        """The module that ``target`` means: it may be a capability."""
-        deadline = deadline_after(self._node.default_timeout)
-        name: str = self._node.request(lambda number: m.Resolve(number, target), deadline)
-        return name
 
     def _watch(self, module: str) -> None:
         events = {subscription.event for subscription in self.of(module)}

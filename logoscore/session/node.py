@@ -88,7 +88,7 @@ class Node:
         self.tokens = TokenManager()
         self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit)
         self.provider = LogosAPIProvider(self.proxy, self)
-        self.publisher = Publisher(name, default_timeout)
+        self.publisher = Publisher(name, default_timeout, self)
         self._send = send
         self._spinner = spinner
         self._lock = threading.Lock()
@@ -107,7 +107,7 @@ class Node:
             m.CloseLink: self._close_link,
             m.SetFilter: self._set_filter,
             m.Plant: self._plant,
-            m.Forget: lambda msg, _: self.tokens.forget(msg.peer),
+            m.Forget: self._forget,
             m.CancelCall: self._cancel_call,
             m.Query: self._query,
         }
@@ -130,7 +130,7 @@ class Node:
         return answer is not None
 
     def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool]) -> Channel | None:
-        """Open a channel and tell the core how it went."""
+        """Open a channel; if that fails, tell the core. (``Attached`` is sent when the channel is in its place.)"""
         spinner = _NO_SPIN if info.peer == self.name else self._spinner  # two threads of one process share the GIL
         try:
             channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
@@ -139,7 +139,6 @@ class Node:
                 info.link, ChannelClosedError(f"{self.name} could not open it: {type(exc).__name__}: {exc}")
             )
             return None
-        self._send(m.Attached(info.link))
         return channel
 
     def _opened(self, msg: m.Opened, descriptors: Sequence[int]) -> None:
@@ -151,23 +150,23 @@ class Node:
         link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self)
         with self._lock:
             self._call_links[info.link] = link
+        self._send(m.Attached(info.link))
         if not self._settle(msg.request, link):
             self.link_failed(info.link, ChannelClosedError(f"{self.name} no longer wanted it"))
 
     def _attach(self, msg: m.Attach, descriptors: Sequence[int]) -> None:
         info = msg.link
+        sends = (False, True) if info.purpose == m.CALLS else (msg.publishes,)
+        channel = self._channel(info, descriptors, sends)
+        if channel is None:
+            return
         if info.purpose == m.CALLS:
-            channel = self._channel(info, descriptors, (False, True))
-            if channel is not None:
-                self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
+            self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
         elif msg.publishes:
-            channel = self._channel(info, descriptors, (True,))
-            if channel is not None:
-                self.publisher.add(info.link, info.peer, channel, info.filter)
+            self.publisher.add(info.link, info.peer, channel, info.filter)
         else:
-            channel = self._channel(info, descriptors, (False,))
-            if channel is not None:
-                self.hearing.add_link(info, channel)
+            self.hearing.add_link(info, channel)
+        self._send(m.Attached(info.link))
 
     def _close_link(self, msg: m.CloseLink, _: Sequence[int]) -> None:
         error = from_wire(msg.error)
@@ -180,7 +179,9 @@ class Node:
             if client is not None:
                 client.drop(call_link)
             self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
-        elif not self.hearing.close_link(msg.link, error) and not self.publisher.remove(msg.link, error):
+        elif not self.hearing.close_link(msg.link, error, by_peer=msg.by_peer) and not self.publisher.remove(
+            msg.link, error
+        ):
             self.provider.close_link(msg.link, error)
 
     def _set_filter(self, msg: m.SetFilter, _: Sequence[int]) -> None:
@@ -190,6 +191,11 @@ class Node:
     def _plant(self, msg: m.Plant, _: Sequence[int]) -> None:
         self.tokens.save(msg.peer, msg.incoming)
         self.tokens.hold(msg.peer, msg.outgoing)
+        self._send(m.Done(msg.request))
+
+    def _forget(self, msg: m.Forget, _: Sequence[int]) -> None:
+        self.tokens.forget(msg.peer)
+        self._send(m.Done(msg.request))
 
     def _cancel_call(self, msg: m.CancelCall, _: Sequence[int]) -> None:
         link = self.provider.link(msg.link)
@@ -232,11 +238,16 @@ class Node:
 
         Raises: as :meth:`LogosAPIClient.call`.
         """
-        if not isinstance(target, str) or not target:
-            raise UnknownModuleError(f"a module's name is a non-empty str, not {target!r}", module=str(target))
         self.authenticate(target, deadline)
         link: CallLink = self.request(lambda number: m.OpenLink(number, target), deadline)
         return link
+
+    def resolve(self, target: str, deadline: int) -> str:
+        """The module that ``target``, a name or a capability, means. Raises UnknownModuleError."""
+        if not isinstance(target, str) or not target:
+            raise UnknownModuleError(f"a module's name is a non-empty str, not {target!r}", module=str(target))
+        name: str = self.request(lambda number: m.Resolve(number, target), deadline)
+        return name
 
     def authenticate(self, target: str, deadline: int) -> None:
         """Get a fresh token for ``target`` from the capability module; the one before is void."""

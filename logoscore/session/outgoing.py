@@ -21,7 +21,6 @@ import itertools
 import struct
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,6 +35,8 @@ __all__ = ["CallLink", "SyncWaiter", "Waiter"]
 _now = time.monotonic_ns
 _CALL_ID: Final = struct.Struct("<8xQ")
 _NOT_SENT: Final = b"not sent"
+_SLACK: Final = 64
+_FINISH_SECONDS: Final = 5.0
 
 
 class Waiter:
@@ -101,7 +102,7 @@ class CallLink:
         self._receiver = channel.receivers[0]
         self._ids = itertools.count(1)
         self._pending: dict[int, Waiter] = {}
-        self._followers: deque[SyncWaiter] = deque()
+        self._followers: dict[SyncWaiter, None] = {}  # in the order of their coming
         self._expiries: list[tuple[int, int]] = []  # (deadline, call id) of waiters that have no thread
         self._lead_until = FOREVER
         self._owner = owner
@@ -143,8 +144,7 @@ class CallLink:
         receive = self._receiver.receive
         try:
             while True:
-                expiry = self._expiries[0][0] if self._expiries else FOREVER
-                self._lead_until = until = min(expiry, deadline)
+                until = self._next_look(deadline)
                 data = receive(until)
                 if data is not None:
                     if _CALL_ID.unpack_from(data)[0] == call_id:
@@ -218,11 +218,12 @@ class CallLink:
         lock = threading.Lock()
         lock.acquire()
         waiter.lock = lock
-        self._followers.append(waiter)
+        self._followers[waiter] = None
         # Whoever settles us from here on sees the lock; whoever led before it may have gone without seeing us.
         if not waiter.settled and self._receiver.lock.locked():
             remaining = -1.0 if deadline >= FOREVER else min(max(deadline - _now(), 0) / 1e9, threading.TIMEOUT_MAX)
             lock.acquire(timeout=remaining)
+        self._followers.pop(waiter, None)
 
     def _lead(self, waiter: SyncWaiter | None, deadline: int) -> None:
         """Read for everybody until ``waiter`` is settled (None: until nobody waits) or ``deadline`` passed."""
@@ -230,8 +231,7 @@ class CallLink:
         pending = self._pending
         try:
             while (not waiter.settled) if waiter is not None else pending:
-                expiry = self._expiries[0][0] if self._expiries else FOREVER
-                self._lead_until = until = min(deadline, expiry)
+                until = self._next_look(deadline)
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
                     self._deliver(data)
@@ -241,6 +241,15 @@ class CallLink:
                         return
         except LogosError as error:
             self._close_by(error)
+
+    def _next_look(self, deadline: int) -> int:
+        """Until when a leader may sleep."""
+        # First: whoever adds an earlier expiry from here on kicks us. (Read before, it would be compared with what the
+        # leader before us had in mind.)
+        self._lead_until = FOREVER
+        expiry = self._expiries[0][0] if self._expiries else FOREVER
+        self._lead_until = until = min(deadline, expiry)
+        return until
 
     def _deliver(self, data: bytes) -> None:
         if len(data) < HEADER_SIZE:
@@ -252,8 +261,7 @@ class CallLink:
 
     def _promote(self) -> None:
         """We have stopped leading: see to it that somebody else does, if anybody still waits."""
-        while self._followers:
-            follower = self._followers.popleft()
+        for follower in list(self._followers):
             if not follower.settled:
                 follower.wake()
                 return
@@ -273,7 +281,7 @@ class CallLink:
         """
         self._pending[call_id] = waiter
         if expiry < FOREVER:
-            heapq.heappush(self._expiries, (expiry, call_id))
+            self._add_expiry(expiry, call_id)
         try:
             self.send(frame, deadline)
         except BaseException:
@@ -285,6 +293,13 @@ class CallLink:
             self._pump_wake.release()
         elif expiry < self._lead_until:
             self._receiver.kick()  # the leader sleeps for too long
+
+    def _add_expiry(self, expiry: int, call_id: int) -> None:
+        with self._start_lock:
+            if len(self._expiries) > 2 * len(self._pending) + _SLACK:  # most of these calls have ended long since
+                self._expiries = [entry for entry in self._expiries if entry[1] in self._pending]
+                heapq.heapify(self._expiries)
+            heapq.heappush(self._expiries, (expiry, call_id))
 
     def forget(self, call_id: int) -> None:
         """Nobody waits for this call any more."""
@@ -309,8 +324,11 @@ class CallLink:
 
     def _expire(self) -> None:
         now = _now()
-        while self._expiries and self._expiries[0][0] <= now:
-            _, call_id = heapq.heappop(self._expiries)
+        expired = []
+        with self._start_lock:
+            while self._expiries and self._expiries[0][0] <= now:
+                expired.append(heapq.heappop(self._expiries)[1])
+        for call_id in expired:
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
                 waiter.fail(_ExpiredError())
@@ -329,7 +347,9 @@ class CallLink:
             pump = self._pump
         if pump is not None:
             self._pump_wake.release()
-            pump.join()
+            pump.join(
+                _FINISH_SECONDS
+            )  # it may be inside a done-callback that never returns; dispose() waits for locks only
         self.channel.dispose()
 
     def _fail_all(self, error: LogosError) -> None:

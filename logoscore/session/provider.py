@@ -162,10 +162,12 @@ class ModuleProxy:
         codec = link.codec
         if frame.codec != codec.ID:
             raise ProtocolViolationError(f"{link.peer} uses codec {frame.codec}, agreed is {codec.ID}")
-        if not frame.flags:
-            return method.arguments(codec, frame.payload, (), False)
-        head, buffers = fr.split_payload(frame.payload, frame.flags)
-        return method.arguments(codec, head, buffers, bool(frame.flags & fr.KWARGS))
+        head, buffers = fr.split_payload(frame.payload, frame.flags) if frame.flags else (frame.payload, ())
+        try:
+            return method.arguments(codec, head, buffers, bool(frame.flags & fr.KWARGS))
+        except ProtocolViolationError as exc:
+            # The frame was in order; a value in it cannot be made here. That is this call's affair alone.
+            raise method.invalid(f"its arguments cannot be read: {exc}") from exc
 
     def _call(self, frame: Frame, link: ServingLink) -> None:
         method = self._method(frame)
@@ -183,8 +185,7 @@ class ModuleProxy:
             return  # the caller has given up long since
         self.calls += 1
         if method.is_async:
-            coroutine = method.function(*args, **kwargs)
-            self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
+            self._start_coroutine(method, args, kwargs, frame, link, call)
             return
         if self.gate.limit > 1:
             link.hand_over()
@@ -193,6 +194,15 @@ class ModuleProxy:
         finally:
             call.end()
         self._reply(method, frame, link, result, error)
+
+    def _start_coroutine(
+        self, method: Method, args: Any, kwargs: dict[str, Any], frame: Frame, link: ServingLink, call: RunningCall
+    ) -> None:
+        try:
+            coroutine = method.function(*args, **kwargs)
+            self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
+        except Exception as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
+            self._end(method, frame, link, call, None, exc)
 
     def _run(
         self, method: Method, args: Any, kwargs: dict[str, Any], call: RunningCall

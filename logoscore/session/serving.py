@@ -135,8 +135,8 @@ class ServingLink:
 
     def reply(
         self, kind: int, call_id: int, value: Any, deadline: int, path: str = "result", *, patient: bool = True
-    ) -> None:
-        """Send a value back. It is dropped if the caller does not read it until ``deadline``, or is gone.
+    ) -> bool:
+        """Send a value back. False: it is dropped, the caller has not read until ``deadline``, or is gone.
 
         ``patient``: whether this thread may wait for room; otherwise another one does.
 
@@ -146,16 +146,15 @@ class ServingLink:
         head, buffers = self.codec.encode(value, path)
         header = HEADER.pack(kind, self.codec.ID, BUFFERS if buffers else 0, 0, call_id, 0, NO_TOKEN)
         if buffers:
-            self._send([header, *join_payload(head, buffers)], deadline, patient)
-        else:
-            self._send(header + head, deadline, patient)
+            return self._send([header, *join_payload(head, buffers)], deadline, patient)
+        return self._send(header + head, deadline, patient)
 
     def reply_error(self, call_id: int, error: LogosError, deadline: int, *, patient: bool = True) -> None:
         """Send an error back."""
         header = HEADER.pack(ERROR, self.codec.ID, 0, 0, call_id, 0, NO_TOKEN)
         self._send(header + _encode_error(to_wire(error)), deadline, patient)
 
-    def _send(self, frame: bytes | Sequence[bytes | memoryview], deadline: int, patient: bool) -> None:
+    def _send(self, frame: bytes | Sequence[bytes | memoryview], deadline: int, patient: bool) -> bool:
         try:
             if isinstance(frame, bytes):
                 self._sender.send(frame, deadline if patient else 0)
@@ -163,10 +162,18 @@ class ServingLink:
                 self._sender.send_parts(frame, deadline if patient else 0)
         except TimeoutError:
             if not patient:
-                self._owner.threads.start(lambda: self._send(frame, deadline, True), f"logos-reply-{self.peer}")
-            # else: too late, the caller has had his error
+                self._send_elsewhere(frame, deadline)
+                return True
+            return False  # too late: the caller has had his error
         except LogosError:
-            pass  # nobody is there any more
+            return False  # nobody is there any more
+        return True
+
+    def _send_elsewhere(self, frame: bytes | Sequence[bytes | memoryview], deadline: int) -> None:
+        def send() -> None:
+            self._send(frame, deadline, True)
+
+        self._owner.threads.start(send, f"logos-reply-{self.peer}")
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -181,5 +188,11 @@ class ServingLink:
         self.channel.close(error)
         for call in list(self.running.values()):
             call.cancel()
-        for stream in list(self.streams.values()):
-            stream.close()
+        streams = list(self.streams.values())
+
+        def close_streams() -> None:
+            for stream in streams:
+                stream.close()
+
+        if streams:  # closing runs the generators' own code, in its turn: not on this, the control thread
+            self._owner.threads.start(close_streams, f"logos-close-{self.peer}")

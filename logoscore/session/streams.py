@@ -13,7 +13,9 @@ two items. A stream has no deadline of its own; each item must come within the c
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +29,9 @@ from logoscore.transport.frame import ERROR, FOREVER, HEADER, STREAM_CLOSE, STRE
 if TYPE_CHECKING:
     from logoscore.session.async_runner import AsyncRunner
     from logoscore.session.serving import ServingLink
+    from logoscore.session.threads import ThreadGroup
 
-__all__ = ["WINDOW", "OutgoingStream", "Stream"]
+__all__ = ["WINDOW", "IncomingStream", "OutgoingStream", "Stream"]
 
 WINDOW: Final = 16
 """Items that are under way at most."""
@@ -94,6 +97,7 @@ class OutgoingStream:
                 self._credit -= 1
             if not self._send_next():
                 self._link.streams.pop(self._call_id, None)
+                self._closed = True
                 break
         if self._closed:
             self._close_items()
@@ -109,7 +113,8 @@ class OutgoingStream:
             finally:
                 current_call.reset(token)
                 self._gate.leave()
-            self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item")
+            if not self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item"):
+                return False  # the caller is gone, or has not read for so long that an item would be lost
         except StopIteration:
             self._link.reply(STREAM_END, self._call_id, None, deadline)
         except LogosError as error:
@@ -176,67 +181,107 @@ async def _aclose(items: AsyncGenerator[Any, Any]) -> None:
     await items.aclose()
 
 
-class Stream(Waiter, Iterator[Any]):
-    """The caller's side: an iterator over what a generator method yields. Also usable with ``async for``.
+class IncomingStream(Waiter):
+    """What arrives of a stream, until somebody takes it. Known to the channel; the user holds a :class:`Stream`.
 
-    Leaving a ``with`` block, or :meth:`close`, ends it early and tells the callee.
+    Args:
+        send: sends a frame of that kind for this stream; called without a lock held.
     """
 
-    def __init__(self, timeout: float, decode: Callable[[bytes], Any], send: Callable[[int], None], what: str) -> None:
-        self._timeout = timeout
-        self._decode = decode
+    __slots__ = ("_arrived", "_error", "_frames", "_send", "_taken", "ended")
+
+    def __init__(self, send: Callable[[int], None]) -> None:
         self._send = send
-        self._what = what
         self._arrived = threading.Condition()
         self._frames: deque[bytes] = deque()
         self._error: LogosError | None = None
-        self._ended = False
-        self._consumed = 0
-
-    # called by whoever reads the channel
+        self._taken = 0
+        self.ended = False
 
     def deliver(self, data: bytes) -> bool:
-        last = HEADER.unpack_from(data)[0] in {STREAM_END, ERROR}
+        """Called by whoever reads the channel."""
         with self._arrived:
-            if not self._ended:
+            if not self.ended:
                 self._frames.append(data)
                 self._arrived.notify()
-        return last
+        return HEADER.unpack_from(data)[0] in {STREAM_END, ERROR}
 
     def fail(self, error: LogosError) -> None:
+        """Likewise: nothing comes any more."""
         with self._arrived:
             self._error = error
             self._arrived.notify()
 
-    # called by the user
+    def take(self, timeout: float) -> bytes | None:
+        """The next frame; None if none came in time, or the stream has ended. Raises what ended the channel."""
+        if not self._frames and not self.ended and self._error is None:
+            # (The lock is free again before a turn is waited for: whoever delivers must never wait for user code.)
+            with yield_turn(), self._arrived:
+                self._arrived.wait_for(lambda: self._frames or self.ended or self._error is not None, timeout)
+        with self._arrived:
+            if self._frames:
+                data = self._frames.popleft()
+            elif self._error is not None and not self.ended:
+                self.ended = True
+                raise self._error
+            else:
+                return None
+        if HEADER.unpack_from(data)[0] != STREAM_ITEMS:
+            self.ended = True
+            return data
+        self._taken += 1
+        if self._taken % _HALF == 0:
+            with contextlib.suppress(LogosError, TimeoutError):  # the item is there; what is wrong shows at the next
+                self._send(STREAM_NEXT)
+        return data
+
+    def close(self) -> None:
+        """Nobody wants more. Idempotent."""
+        with self._arrived:
+            if self.ended:
+                return
+            self.ended = True
+            self._frames.clear()
+            self._arrived.notify()
+        self._send(STREAM_CLOSE)
+
+
+class Stream(Iterator[Any]):
+    """The caller's side: an iterator over what a generator method yields. Also usable with ``async for``.
+
+    Leaving a ``with`` block, :meth:`close`, or letting go of it ends it early and tells the callee.
+    """
+
+    def __init__(
+        self,
+        incoming: IncomingStream,
+        timeout: float,
+        decode: Callable[[bytes], Any],
+        what: str,
+        threads: ThreadGroup,
+    ) -> None:
+        self._incoming = incoming
+        self._timeout = timeout
+        self._decode = decode
+        self._what = what
+        # On a thread of its own: the collector may run anywhere, also where the channel's lock is held.
+        self._finalizer = weakref.finalize(self, threads.start, incoming.close, "logos-close-stream")
+        self._finalizer.atexit = False
 
     def __iter__(self) -> Stream:
         return self
 
     def __next__(self) -> Any:
-        if not self._frames and not self._ended and self._error is None:
-            # (The lock is free again before a turn is waited for: whoever delivers must never wait for user code.)
-            with yield_turn(), self._arrived:
-                self._arrived.wait_for(lambda: self._frames or self._error is not None, self._timeout)
-        with self._arrived:
-            if self._ended:
+        data = self._incoming.take(self._timeout)
+        if data is None:
+            if self._incoming.ended:
                 raise StopIteration
-            if not self._frames:
-                error = self._error or CallTimeoutError(f"{self._what}: no item came within {self._timeout:g} s")
-                self._ended = True
-                self._send(STREAM_CLOSE)
-                raise error
-            data = self._frames.popleft()
+            self.close()
+            raise CallTimeoutError(f"{self._what}: no item came within {self._timeout:g} s")
         kind = HEADER.unpack_from(data)[0]
-        if kind == STREAM_ITEMS:
-            self._consumed += 1
-            if self._consumed % _HALF == 0:
-                self._send(STREAM_NEXT)
-            return self._decode(data)
-        self._ended = True
-        if kind == ERROR:
-            self._decode(data)  # raises it
-        raise StopIteration
+        if kind == STREAM_END:
+            raise StopIteration
+        return self._decode(data)  # (of an error: raises it)
 
     def __aiter__(self) -> Stream:
         return self
@@ -252,12 +297,8 @@ class Stream(Waiter, Iterator[Any]):
 
     def close(self) -> None:
         """End the stream early. Idempotent."""
-        with self._arrived:
-            if self._ended:
-                return
-            self._ended = True
-            self._frames.clear()
-        self._send(STREAM_CLOSE)
+        self._finalizer.detach()
+        self._incoming.close()
 
     def __enter__(self) -> Stream:
         return self

@@ -10,7 +10,9 @@ Rules: bounded (``maxsize``); what happens when it is full is the subscriber's c
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -119,7 +121,8 @@ class Subscription:
         self._changed.notify_all()
         while self._tasks:
             loop, future = self._tasks.popleft()
-            loop.call_soon_threadsafe(_settle, future)
+            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(_settle, future)
 
     # --- the user's side --------------------------------------------------------------------------------------------
 
@@ -130,15 +133,18 @@ class Subscription:
             TimeoutError: none came in time.
             ChannelClosedError: the subscription was cancelled, or ended because it fell behind.
         """
-        if not self._events and not self._over():
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            event = self._take()
+            if event is not None:
+                return event
+            if self._cancelled:
+                raise ChannelClosedError(f"the subscription to {self.module}.{self.event or '*'} was cancelled")
+            remaining = None if end is None else end - time.monotonic()
+            if remaining is not None and remaining <= 0:
+                raise TimeoutError(f"no event {self.event or '*'} of {self.module} came within {timeout:g} s")
             with yield_turn(), self._changed:
-                self._changed.wait_for(lambda: self._events or self._over(), timeout)
-        event = self._take()
-        if event is not None:
-            return event
-        if self._cancelled:
-            raise ChannelClosedError(f"the subscription to {self.module}.{self.event or '*'} was cancelled")
-        raise TimeoutError(f"no event {self.event or ''} of {self.module} came within {timeout:g} s")
+                self._changed.wait_for(lambda: self._events or self._over(), remaining)
 
     def _over(self) -> bool:
         return self._cancelled or self._error is not None
@@ -179,13 +185,17 @@ class Subscription:
             if event is not None:
                 return event
             with self._changed:
-                if self._events:
+                if self._events or (self._error is not None and not self._cancelled):
                     continue
                 if self._cancelled:
                     raise StopAsyncIteration
                 future: asyncio.Future[None] = loop.create_future()
                 self._tasks.append((loop, future))
-            await future
+            try:
+                await future
+            finally:
+                with contextlib.suppress(ValueError):
+                    self._tasks.remove((loop, future))
 
     @property
     def pending(self) -> int:

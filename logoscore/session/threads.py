@@ -16,7 +16,7 @@ class ThreadGroup:
     """Starts daemon threads and remembers those that run."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may start a thread while this very thread is in here
         self._threads: set[threading.Thread] = set()
 
     def start(self, work: Callable[[], None], name: str) -> threading.Thread:

@@ -30,6 +30,13 @@ class _Message(msgspec.Struct, array_like=True, tag=True):
     pass
 
 
+class _SecretMessage(_Message):
+    """A message that carries tokens: its repr shows none."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 class WireError(msgspec.Struct, array_like=True, frozen=True):
     """An error of ``logoscore.errors``: class name, message, fields."""
 
@@ -55,7 +62,7 @@ class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
 # --- core → party ---------------------------------------------------------------------------------------------------
 
 
-class Bootstrap(_Message):
+class Bootstrap(_SecretMessage):
     """The first message to a host: who it is and what it loads."""
 
     name: str
@@ -105,10 +112,11 @@ class Done(_Message):
 
 
 class CloseLink(_Message):
-    """The other end is gone or no longer entitled."""
+    """The other end is gone or no longer entitled, or (``by_peer``) has given this end up."""
 
     link: int
     error: WireError
+    by_peer: bool = False
 
 
 class SetFilter(_Message):
@@ -119,17 +127,19 @@ class SetFilter(_Message):
     names: tuple[str, ...] | None
 
 
-class Plant(_Message):
-    """Tokens between this party and ``peer`` that come from the core itself, not from the capability module."""
+class Plant(_SecretMessage):
+    """Tokens between this party and ``peer`` that come from the core itself. Answered with Done."""
 
+    request: int
     peer: str
     incoming: str
     outgoing: str
 
 
 class Forget(_Message):
-    """``peer`` is gone: its tokens are worth nothing any more."""
+    """``peer`` is gone: its tokens are worth nothing any more. Answered with Done."""
 
+    request: int
     peer: str
 
 

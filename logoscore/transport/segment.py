@@ -161,6 +161,10 @@ def create_semaphores(count: int) -> list[str]:
             name = _new_name()
             posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=0o600, initial_value=0).close()
             names.append(name)
+    except posix_ipc.Error as exc:
+        for name in names:
+            unlink_semaphore(name)
+        raise OSError(f"a semaphore cannot be made: {exc}") from exc
     except BaseException:
         for name in names:
             unlink_semaphore(name)
@@ -177,7 +181,7 @@ def unlink_semaphore(name: str) -> None:
 
 
 class Semaphore:
-    """A counting semaphore between processes, opened by name.
+    """A counting semaphore between processes, opened by name. Raises OSError if there is none.
 
     ``post()`` adds one; it makes no system call while nobody waits, and does not release the GIL.
     """
@@ -185,7 +189,10 @@ class Semaphore:
     __slots__ = ("_semaphore", "post")
 
     def __init__(self, name: str) -> None:
-        self._semaphore = posix_ipc.Semaphore(name)
+        try:
+            self._semaphore = posix_ipc.Semaphore(name)
+        except posix_ipc.Error as exc:
+            raise OSError(f"semaphore {name}: {exc}") from exc
         self.post = self._semaphore.release
 
     def try_acquire(self) -> bool:

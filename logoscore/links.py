@@ -1,0 +1,141 @@
+"""The channels between parties, as the core sees them: who made them, who holds them, what of them has a name still.
+
+A link's memory has no name. Its semaphores have names until both ends say that they are attached, or nobody needs them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from logoscore.errors import TransportError
+from logoscore.transport import messages as m
+from logoscore.transport.ring import ring_size
+from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
+
+__all__ = ["Link", "LinkTable", "Party"]
+
+#: Data bytes of each ring, by purpose: calls have one each way, events one.
+_CAPACITIES: Final = {m.CALLS: (1 << 16, 1 << 16), m.EVENTS: (1 << 17,)}
+
+
+@dataclass(eq=False)
+class Party:
+    """Somebody with a name who can be reached. ``deliver(message, descriptors)`` gives him a message of the core."""
+
+    name: str
+    token: str = field(repr=False)
+    deliver: Callable[..., None] = field(repr=False)
+
+
+@dataclass(eq=False)
+class Link:
+    """One channel. The callee of an events link is the publisher."""
+
+    number: int
+    caller: Party
+    callee: Party
+    purpose: str
+    capacities: tuple[int, ...]
+    semaphores: list[str]
+    on_attached: Callable[[], None] | None
+    unattached: int = 2
+
+    def joins(self, party: Party) -> bool:
+        """Whether ``party`` has an end of it."""
+        return party in (self.caller, self.callee)
+
+    def others(self, party: Party) -> set[Party]:
+        """The other end, unless it is the same party."""
+        return {self.caller, self.callee} - {party}
+
+    def info(self, peer: Party, codec: str, names: tuple[str, ...] | None) -> m.LinkInfo:
+        """What the end opposite ``peer`` is told."""
+        return m.LinkInfo(self.number, peer.name, self.purpose, self.capacities, tuple(self.semaphores), codec, names)
+
+    def settle(self) -> None:
+        """Both ends hold it, or it is given up: remove the names, and tell whoever waited for this. Once."""
+        names, self.semaphores = self.semaphores, []
+        for name in names:
+            unlink_semaphore(name)
+        callback, self.on_attached = self.on_attached, None
+        if callback is not None:
+            callback()
+
+
+class LinkTable:
+    """All links of a core."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._links: dict[int, Link] = {}
+
+    def create(
+        self, caller: Party, callee: Party, purpose: str, on_attached: Callable[[], None] | None
+    ) -> tuple[Link, int]:
+        """Make a link; returns it with the descriptor of its memory, which is the caller's to close.
+
+        Raises:
+            TransportError: the system has no memory, descriptors or semaphores left.
+        """
+        capacities = _CAPACITIES[purpose]
+        try:
+            semaphores = create_semaphores(2 * len(capacities))
+        except OSError as exc:
+            raise TransportError(f"no semaphores for a channel to {callee.name}: {exc}") from exc
+        try:
+            memory = create_memory(sum(map(ring_size, capacities)))
+        except OSError as exc:
+            for name in semaphores:
+                unlink_semaphore(name)
+            raise TransportError(f"no memory for a channel to {callee.name}: {exc}") from exc
+        link = Link(next(self._numbers), caller, callee, purpose, capacities, semaphores, on_attached)
+        with self._lock:
+            self._links[link.number] = link
+        return link, memory
+
+    def get(self, number: int, party: Party) -> Link | None:
+        """The link of that number, if ``party`` has an end of it."""
+        with self._lock:
+            link = self._links.get(number)
+        return link if link is not None and link.joins(party) else None
+
+    def find(self, caller: Party, callee_name: str, purpose: str) -> Link | None:
+        """A link of ``caller`` to that callee, or None."""
+        with self._lock:
+            for link in self._links.values():
+                if link.caller is caller and link.callee.name == callee_name and link.purpose == purpose:
+                    return link
+        return None
+
+    def attached(self, link: Link) -> None:
+        """One end holds it now."""
+        with self._lock:
+            if link.unattached <= 0:
+                return
+            link.unattached -= 1
+            if link.unattached:
+                return
+        link.settle()
+
+    def take(self, link: Link) -> bool:
+        """Remove it. False if somebody else has."""
+        with self._lock:
+            if self._links.pop(link.number, None) is None:
+                return False
+        link.settle()
+        return True
+
+    def take_all(self, party: Party) -> list[Link]:
+        """Remove and return all that ``party`` has an end of."""
+        with self._lock:
+            links = [link for link in self._links.values() if link.joins(party)]
+            for link in links:
+                del self._links[link.number]
+        for link in links:
+            link.settle()
+        return links
