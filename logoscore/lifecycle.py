@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lifecycle", "Settings"]
 
+_ROUND_SECONDS: Final = 0.1
 _GRACE: Final = 1.0  # seconds in which running calls may finish before an unload
 
 
@@ -90,6 +91,7 @@ class Lifecycle:
                 if record.state == LOADED:
                     return False
                 if record.state in {KNOWN, CRASHED}:
+                    self._check_dependencies(record)
                     record.advance("load")
                     break
             if not record.settled.wait(self.settings.load_timeout):
@@ -129,13 +131,32 @@ class Lifecycle:
             host.send(m.Start())
             host.wait_ready(max(end - time.monotonic(), 0))
             with self.registry.lock:
-                record.advance("ready")  # (raises if the core has begun to end meanwhile)
+                self._check_still_wanted(record)
+                record.advance("ready")
                 record.loaded_at = time.time()
         except BaseException as exc:
             self.brokerage.remove(party, ChannelClosedError(f"{record.name} could not be loaded: {exc}"))
             host.kill()
             host.join()
             raise
+
+    def _check_still_wanted(self, record: ModuleRecord) -> None:
+        """Under the registry's lock: much may have happened while it was coming up."""
+        if self._ending:
+            raise StateError("the core is ending")
+        if record.host.exit is not None:
+            raise record.host.exit.crash(record.name)  # it was ready, and has ended since
+        self._check_dependencies(record)
+
+    def _check_dependencies(self, record: ModuleRecord) -> None:
+        """Under the registry's lock: somebody may unload a dependency while a chain is under way."""
+        for dependency in record.spec.metadata.dependencies:
+            if dependency.name not in BUILTIN_NAMES:
+                needed = self.registry.get(dependency.name)
+                if needed.state != LOADED:
+                    raise DependencyError(
+                        f"{record.name!r} depends on {needed.name!r}, which is {needed.state} now", module=record.name
+                    )
 
     def _bootstrap(self, record: ModuleRecord) -> m.Bootstrap:
         spec, settings = record.spec, self.settings
@@ -186,20 +207,28 @@ class Lifecycle:
         return order
 
     def _unload_one(self, record: ModuleRecord, why: str) -> None:
-        with self.registry.lock:
-            if record.state != LOADED:
+        """Unload one module that nothing loaded depends on any more. Fine if somebody else has done it."""
+        while True:
+            with self.registry.lock:
+                if record.state == LOADED:
+                    record.advance("unload")
+                    host: SupervisedHost = record.host
+                    break
+            if record.state not in {LOADING, UNLOADING} or not record.settled.wait(self.settings.load_timeout):
                 return
-            record.advance("unload")
-            host: SupervisedHost = record.host
-        status = host.stop(_GRACE, self.settings.unload_timeout)
-        host.join()
-        party = self.brokerage.party(record.name)
-        if party is not None:
-            self.brokerage.remove(party, ChannelClosedError(f"module {record.name!r} has ended: {why}"))
-        with self.registry.lock:
-            record.last_exit = str(status)
-            record.pid = record.token = record.host = record.loaded_at = None
-            record.advance("ended")
+        try:
+            host.stop(_GRACE, self.settings.unload_timeout)
+        finally:
+            if host.exit is None:  # we were interrupted: no more patience
+                host.kill()
+            host.join()
+            party = self.brokerage.party(record.name)
+            if party is not None:
+                self.brokerage.remove(party, ChannelClosedError(f"module {record.name!r} has ended: {why}"))
+            with self.registry.lock:
+                record.last_exit = str(host.exit)
+                record.pid = record.token = record.host = record.loaded_at = None
+                record.advance("ended")
 
     def reload(self, name: str) -> None:
         """Unload and load, dependents included. Raises as ``Core.reload_plugin``."""
@@ -208,21 +237,43 @@ class Lifecycle:
             self.load(each)
 
     def end(self) -> None:
-        """Unload everything; nothing can be loaded any more."""
+        """Unload everything; nothing can be loaded any more. One that gives trouble does not spare the others.
+
+        Raises:
+            KeyboardInterrupt: the user had no patience; everything has ended all the same.
+        """
         with self.registry.lock:
             self._ending = True
-            loading = self.registry.records(LOADING)
-        for record in loading:
-            if record.host is not None:
-                record.host.kill()
-        for record in self.registry.records(LOADING, UNLOADING):
-            record.settled.wait(self.settings.load_timeout)
-        loaded = self.registry.names(LOADED)
-        dependents = {name: self.registry.dependents(name) for name in loaded}
-        for name in loaded:
-            if name not in BUILTIN_NAMES:
-                for each in unload_order(name, dependents):
-                    self._unload_one(self.registry.get(each), "the core ends")
-        if CAPABILITY_MODULE in loaded:
+        interrupt: KeyboardInterrupt | None = None
+        while remaining := [each for each in self.registry.records(LOADING, LOADED, UNLOADING) if self._ours(each)]:
+            try:
+                self._end_some(remaining)
+            except KeyboardInterrupt as exc:
+                interrupt = exc
+                for record in remaining:
+                    if record.host is not None:
+                        record.host.kill()
+        if CAPABILITY_MODULE in self.registry.names(LOADED):
             self._unload_one(self.registry.get(CAPABILITY_MODULE), "the core ends")
         self._spawner.close()
+        if interrupt is not None:
+            raise interrupt
+
+    @staticmethod
+    def _ours(record: ModuleRecord) -> bool:
+        return record.name not in BUILTIN_NAMES
+
+    def _end_some(self, records: list[ModuleRecord]) -> None:
+        """One round: what is loaded is unloaded, dependents first; what is being loaded is killed and waited for."""
+        for record in records:
+            host = record.host
+            if record.state == LOADING and host is not None:
+                host.kill()
+        for record in records:
+            if record.state in {LOADING, UNLOADING}:
+                record.settled.wait(_ROUND_SECONDS)
+        loaded = [name for name in self.registry.names(LOADED) if name not in BUILTIN_NAMES]
+        dependents = {name: self.registry.dependents(name) for name in loaded}
+        for name in loaded:
+            for each in unload_order(name, dependents):
+                self._unload_one(self.registry.get(each), "the core ends")

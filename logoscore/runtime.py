@@ -43,6 +43,7 @@ class Runtime:
         self.callbacks = Callbacks(lambda name: self.api.get_client(name))
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._starting = threading.Lock()
         self._ended = threading.Event()
         self._failures: list[DiscoveryFailure] = []
         self._parties: dict[str, LocalParty] = {}
@@ -59,22 +60,23 @@ class Runtime:
             raise StateError("this Core belongs to the process that made it; a forked child cannot use it")
 
     def start(self) -> None:
-        """See ``Core.start``."""
+        """See ``Core.start``. A second thread waits until the first has started it."""
         self._check_process()
-        with self._lock:
-            if self.state == "started":
-                return
-            if self.state != "new":
-                raise StateError("this Core has been cleaned up; make a new one")
-            sweep()
-            self._start_parts()
-            self.state = "started"
-        try:
-            self.refresh()
-            self._lifecycle.load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
-        except BaseException:
-            self.cleanup()
-            raise
+        with self._starting:
+            with self._lock:
+                if self.state == "started":
+                    return
+                if self.state != "new":
+                    raise StateError("this Core has been cleaned up; make a new one")
+                sweep()
+                self._start_parts()
+                self.state = "started"
+            try:
+                self.refresh()
+                self._lifecycle.load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
+            except BaseException:
+                self.cleanup()
+                raise
 
     def _start_parts(self) -> None:
         from logoscore.plugins.discovery import create_plugin_manager
@@ -133,11 +135,13 @@ class Runtime:
             self._ended.set()
 
     def _end(self) -> None:
-        self._lifecycle.end()
-        error = ChannelClosedError("the core has ended")
-        for party in self._parties.values():
-            self.brokerage.remove(party.party, error)
-            party.close(error)
+        try:
+            self._lifecycle.end()
+        finally:
+            error = ChannelClosedError("the core has ended")
+            for party in self._parties.values():
+                self.brokerage.remove(party.party, error)
+                party.close(error)
 
     # --- discovery --------------------------------------------------------------------------------------------------
 

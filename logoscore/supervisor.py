@@ -138,6 +138,7 @@ class SupervisedHost:
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._tail = b""
+        self._thread: threading.Thread | None = None
         self._process_lock = threading.Lock()
         self._gone = False
 
@@ -226,6 +227,11 @@ class SupervisedHost:
         except TimeoutError as exc:
             self.violation = ProtocolViolationError(f"{self.name}: {exc}")
             self.kill()
+
+    @property
+    def exit(self) -> ExitStatus | None:
+        """How it ended; None while it runs."""
+        return self._exit
 
     def stderr_tail(self) -> str:
         """The last lines that the host wrote to stderr, at most 50."""
@@ -353,7 +359,7 @@ class SupervisedHost:
         return self._exit
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL. Nothing happens if it was not started yet, or has ended."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -365,7 +371,7 @@ class SupervisedHost:
 
     def join(self) -> None:
         """Wait for the watching thread."""
-        if threading.current_thread() is not self._thread:
+        if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join()
 
 

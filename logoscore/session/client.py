@@ -100,7 +100,12 @@ class LogosAPIClient:
             self._node.cancel(link.link, call_id)
             raise self._timed_out(method, timeout)
         payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
-        return link.codec.decode(payload) if payload is not None else self._value(reply, link)
+        if payload is not None:
+            return link.codec.decode(payload)
+        if reply[0] == fr.ERROR and _now() >= deadline:
+            # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
+            raise self._timed_out(method, timeout)
+        return self._value(reply, link)
 
     def _deadline(self, timeout: float | None) -> int:
         call = running_call()
@@ -240,7 +245,12 @@ class LogosAPIClient:
             self._node.cancel(bound.link, call_id)
             return self._timed_out(method, timeout)
 
-        call = Call(lambda reply: self._value(reply, bound), abandon, timed_out)
+        def value(reply: bytes) -> Any:
+            if reply[0] == fr.ERROR and _now() >= deadline:
+                raise self._timed_out(method, timeout)  # as in _call
+            return self._value(reply, bound)
+
+        call = Call(value, abandon, timed_out)
         try:
             with yield_turn():
                 link.start(call_id, call.waiter, frame, deadline, deadline)

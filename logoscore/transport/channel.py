@@ -110,9 +110,6 @@ class Sender(_Direction):
 
     def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Like :meth:`send` for a message in several pieces, which are not joined first."""
-        total = sum(len(part) for part in parts)
-        if total > MAX_MESSAGE:
-            raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
         self._lock_until(deadline)
         try:
             if self.error is not None:
@@ -127,6 +124,9 @@ class Sender(_Direction):
 
     def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Cut the parts into records. The first has FIRST, all but the last have MORE."""
+        total = sum(map(len, parts))
+        if total > MAX_MESSAGE:
+            raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
         size = self.ring.max_payload
         flags = FIRST | MORE
         last = len(parts) - 1
