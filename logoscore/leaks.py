@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from logoscore.transport.segment import process_start_time
+
 _T = TypeVar("_T")
 _PROC = Path("/proc")
 _SHM = Path("/dev/shm")  # noqa: S108 - looked at, never written
@@ -82,7 +84,19 @@ def shared_memory() -> frozenset[str]:
     """The project's named segments and semaphores."""
     if not _SHM.is_dir():
         return frozenset()
-    return frozenset(entry.name for entry in _SHM.iterdir() if entry.name.startswith(_PREFIXES))
+    return frozenset(
+        entry.name for entry in _SHM.iterdir() if entry.name.startswith(_PREFIXES) and not _of_a_stranger(entry.name)
+    )
+
+
+def _of_a_stranger(name: str) -> bool:
+    """Whether another process made it that lives and is none of ours: another app, another test run."""
+    try:
+        pid_text, start_text, _ = name.partition("logos.")[2].split(".")
+        pid, start = int(pid_text, 16), int(start_text, 16)
+    except ValueError:
+        return False
+    return pid != os.getpid() and process_start_time(pid) == start and pid not in descendants()
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,19 @@ class Stub:
             raise remote_error(exc, self._module, self._method) from exc
 
 
+class MockSubscription:
+    """Stands for a Subscription that has a callback."""
+
+    def __init__(self, remove: Callable[[], None]) -> None:
+        self._remove: Callable[[], None] | None = remove
+
+    def cancel(self) -> None:
+        """The callback gets no more events. Idempotent."""
+        remove, self._remove = self._remove, None
+        if remove is not None:
+            remove()
+
+
 class MockClient:
     """Stands for a LogosAPIClient."""
 
@@ -68,18 +81,20 @@ class MockClient:
 
     def submit(self, method: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002 - likewise
         """As ``LogosAPIClient.submit``: a future that is settled already."""
-        from concurrent.futures import Future
+        from logoscore.session.call import Call
 
-        future: Future[Any] = Future()
+        future = Call(lambda reply: reply, lambda: None, lambda: StateError("a mock does not time out"))
         try:
             future.set_result(self.call(method, *args))
         except Exception as exc:  # noqa: BLE001 - it is the future's outcome
             future.set_exception(exc)
         return future
 
-    def on_event(self, event: str | None, callback: Callable[[Event], Any]) -> None:
+    def on_event(self, event: str | None, callback: Callable[[Event], Any]) -> MockSubscription:
         """As ``LogosAPIClient.on_event``; events come from ``MockPlatform.emit``."""
-        self._platform.listeners.append((self.name, event, callback))
+        listener = (self.name, event, callback)
+        self._platform.listeners.append(listener)
+        return MockSubscription(lambda: self._platform.listeners.remove(listener))
 
 
 class MockLogosAPI:
@@ -101,9 +116,9 @@ class MockLogosAPI:
         """Note the event in ``MockPlatform.events``, and give it to listeners."""
         self._platform.emit(self.name, event, *data)
 
-    def on_event(self, module: str, event: str | None, callback: Callable[[Event], Any]) -> None:
+    def on_event(self, module: str, event: str | None, callback: Callable[[Event], Any]) -> MockSubscription:
         """See :meth:`MockClient.on_event`."""
-        self.get_client(module).on_event(event, callback)
+        return self.get_client(module).on_event(event, callback)
 
 
 class MockPlatform:
@@ -146,7 +161,10 @@ class MockPlatform:
 
     def emit(self, module: str, event: str, *data: Any) -> None:
         """Let an event of ``module`` happen."""
-        happened = Event(module, event, _travel(data), len(self.events) + 1, 0.0)
+        if not isinstance(event, str) or not event:
+            raise TypeError(f"an event's name is a non-empty str, not {event!r}")
+        sequence = sum(1 for each in self.events if each.module == module) + 1
+        happened = Event(module, event, _travel(data), sequence, 0.0)
         self.events.append(happened)
         for source, wanted, callback in list(self.listeners):
             if source == module and wanted in (None, event):

@@ -38,7 +38,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         try:
             self._outcome = (self._work(), None)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - whoever asks for the result gets it
             self._outcome = (None, exc)
 
     def result(self) -> Any:
@@ -56,6 +56,17 @@ def mapped() -> list[str]:
         return []
     names = [line.split(maxsplit=5)[5].strip() for line in _MAPS.read_text().splitlines() if len(line.split()) > 5]
     return sorted(name for name in names if "memfd:logoscore" in name or "sem.logos" in name)
+
+
+@contextmanager
+def semaphores(count: int) -> Iterator[list[str]]:
+    """Names of new semaphores, removed in the end."""
+    names = create_semaphores(count)
+    try:
+        yield names
+    finally:
+        for name in names:
+            unlink_semaphore(name)
 
 
 class Pair(NamedTuple):

@@ -7,11 +7,11 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import CallCancelledError, LogosError
-from logoscore.session.execution import Gate, RunningCall, current_call, yield_turn
+from logoscore.session.execution import current_call, yield_turn
 from logoscore.session.outgoing import Waiter, is_expiry
 
 if TYPE_CHECKING:
-    import asyncio
+    pass
 
 __all__ = ["Call"]
 
@@ -102,39 +102,7 @@ class Call(concurrent.futures.Future[Any]):
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio
 
+        from logoscore.session.turns import give_turn_while
+
         future = asyncio.wrap_future(self)
-        call = current_call.get()
-        if call is None or call.gate is None:
-            return (yield from future.__await__())
-        # Inside a module's coroutine: give the turn away while anything is awaited, and take it back without blocking.
-        call.waits += 1
-        call.give_turn()
-        try:
-            return (yield from future.__await__())
-        finally:
-            call.waits -= 1
-            if not call.waits and not call.ended and not call.has_turn:
-                yield from _take_turn_back(call, call.gate, asyncio.get_running_loop()).__await__()
-
-
-async def _take_turn_back(call: RunningCall, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
-    """On the loop's thread. However many tasks of a call ask, it stands in the queue once."""
-    if call.turn_coming is None:
-        call.turn_coming = coming = loop.create_future()
-
-        def arrive() -> None:
-            call.turn_coming = None
-            if call.ended or call.waits:
-                gate.leave()  # cancelled, or waiting again (another task of it), since it asked: pass it on
-            else:
-                call.has_turn = True
-            if not coming.done():
-                coming.set_result(None)
-
-        if gate.enter_soon(lambda: loop.call_soon_threadsafe(arrive)):
-            arrive()
-    if call.turn_coming is not None:
-        import asyncio
-
-        # Shielded: one task that is cancelled must not take the turn from the others.
-        await asyncio.shield(call.turn_coming)
+        return (yield from give_turn_while(future).__await__())

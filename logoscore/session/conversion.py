@@ -23,7 +23,9 @@ _NATIVE: Final = (bytes, bytearray, memoryview)
 
 def checkable(hint: Any) -> bool:
     """Whether there is anything to check for this annotation."""
-    return hint not in {Any, object, inspect.Parameter.empty} and not isinstance(hint, (str, typing.TypeVar))
+    if hint is Any or hint is object or hint is inspect.Parameter.empty:
+        return False
+    return not isinstance(hint, (str, typing.TypeVar))
 
 
 def convert(value: Any, hint: Any) -> Any:
@@ -55,18 +57,27 @@ def _mentions_records(hint: Any) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _mentions_records_cached(hint: Any) -> bool:
-    if isinstance(hint, type) and typing.get_origin(hint) is None:
-        return dataclasses.is_dataclass(hint) or issubclass(hint, (msgspec.Struct, enum.Enum))
+    kind = typing.get_origin(hint) or hint
+    if isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
+        return True
     return any(map(_mentions_records, typing.get_args(hint)))
 
 
 def _convert(plain: Any, hint: Any, original: Any) -> Any:
     try:
-        return msgspec.convert(plain, hint, builtin_types=_NATIVE)
+        converted = msgspec.convert(plain, hint, builtin_types=_NATIVE)
     except msgspec.ValidationError:
         raise
-    except TypeError:
+    except (TypeError, NameError):  # an annotation that msgspec does not support, or cannot resolve
         return _by_instance(original, hint)
+    if (
+        isinstance(hint, type)
+        and not typing.is_typeddict(hint)
+        and type(original) is not hint
+        and isinstance(original, hint)
+    ):
+        return original  # of a subclass: it fits, and has more to it than the annotation says
+    return converted
 
 
 def _by_instance(value: Any, hint: Any) -> Any:
@@ -96,6 +107,8 @@ def _integral(value: Any, hint: Any) -> Any:
     args = typing.get_args(hint)
     if hint is int:
         return int(value) if type(value) is float and value.is_integer() else value
+    if isinstance(hint, typing.NewType):
+        return _integral(value, hint.__supertype__)
     if origin is typing.Annotated:
         return _integral(value, args[0])
     if origin in {typing.Union, types.UnionType}:
@@ -122,11 +135,16 @@ def _integral_items(value: Any, args: tuple[Any, ...], origin: Any) -> Any:
 
 
 def _changed(old: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:
-    return new if any(a is not b for a, b in zip(old.values(), new.values(), strict=True)) else old
+    same = len(old) == len(new) and all(
+        a is c and b is d for (a, b), (c, d) in zip(old.items(), new.items(), strict=True)
+    )
+    return old if same else new
 
 
 def _field_hints(hint: Any) -> dict[str, Any]:
-    if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct)):
+    if typing.is_typeddict(hint) or (
+        isinstance(hint, type) and (dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct))
+    ):
         try:
             return typing.get_type_hints(hint, include_extras=True)
         except Exception:  # noqa: BLE001 - annotations are arbitrary expressions; msgspec has reported the mismatch

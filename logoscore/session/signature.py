@@ -23,11 +23,13 @@ import msgspec
 from logoscore.errors import InvalidArgumentsError
 from logoscore.interface import MethodInfo, ParameterInfo, is_invokable
 from logoscore.session.conversion import checkable, convert
+from logoscore.session.wire_errors import class_name, safe_text
 from logoscore.transport.codec import SAFE, Codec
 
 __all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
 
 _SCALARS: Final = frozenset({int, float, str, bytes, bool, type(None)})
+_PLACE: Final = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$")
 _KINDS: Final = {
     inspect.Parameter.POSITIONAL_ONLY: "positional",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
@@ -59,7 +61,7 @@ class Method:
         self._hints = {name: hint for name, hint in hints.items() if checkable(hint)}
         self._result_hint = None if self.is_stream else self._hints.get("return")
         self._has_result_hint = "return" in self._hints and not self.is_stream
-        self._exact_result = self._result_hint if self._result_hint in _SCALARS else None
+        self._exact_result = self._result_hint if _is_scalar(self._result_hint) else None
         if self._result_hint is type(None):
             self._exact_result = type(None)
         self._fast = self._fast_decoder()
@@ -70,7 +72,7 @@ class Method:
         types = []
         for parameter in self._signature.parameters.values():
             hint = self._hints.get(parameter.name)
-            if _KINDS[parameter.kind] != "positional" or hint not in _SCALARS:
+            if _KINDS[parameter.kind] != "positional" or not _is_scalar(hint):
                 return None
             types.append(hint)
         return msgspec.msgpack.Decoder(tuple[tuple(types)] if types else tuple[()])  # type: ignore[misc]  # built at run time
@@ -122,24 +124,29 @@ class Method:
             raise self.invalid(f"{exc}; it is {self.name}{self._signature}") from None
 
     def _check_types(self, args: list[Any], kwargs: dict[str, Any]) -> None:
-        parameters = list(self._signature.parameters.values())
-        for index, value in enumerate(args):
-            parameter = parameters[min(index, len(parameters) - 1)]
-            if parameter.name in self._hints:
-                args[index] = self._check(value, self._hints[parameter.name], f"args[{index}]")
+        parameters = self._signature.parameters.values()
+        positional = [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+        named = {p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
+        rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         spare = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+        for index, value in enumerate(args):
+            owner = positional[index] if index < len(positional) else rest
+            if owner in self._hints:
+                args[index] = self._check(value, self._hints[owner], f"args[{index}]")
         for name, value in kwargs.items():
-            hint_name = name if name in self._signature.parameters else spare
-            if hint_name in self._hints:
-                kwargs[name] = self._check(value, self._hints[hint_name], f'kwargs["{name}"]')
+            owner = name if name in named else spare
+            if owner in self._hints:
+                kwargs[name] = self._check(value, self._hints[owner], f'kwargs["{name}"]')
 
     def _check(self, value: Any, hint: Any, path: str) -> Any:
         try:
             return convert(value, hint)
         except msgspec.ValidationError as exc:
-            reason, _, place = str(exc).partition(" - at `")
-            place = re.sub(r"^(key in )?\$", "", place.rstrip("`"))
-            raise self.invalid(f"{path}{place}: {reason}") from None
+            reason, key, place = _split_reason(str(exc))
+            raise self.invalid(f"{path}{place}: {key}{reason}") from None
+        except Exception as exc:
+            # A record's own code (__post_init__) may raise anything: its way of saying that the values do not fit.
+            raise self.invalid(f"{path}: {class_name(exc)}: {safe_text(exc)}") from exc
 
     def result(self, value: Any) -> Any:
         """Check what the method returned.
@@ -173,6 +180,18 @@ def invokable_methods(module: str, instance: object) -> dict[str, Method]:
 def defines(instance: object, name: str) -> bool:
     """Whether the class of ``instance`` has an attribute ``name`` at all, without running anything."""
     return any(name in vars(cls) for cls in type(instance).__mro__)
+
+
+def _is_scalar(hint: Any) -> bool:
+    return isinstance(hint, type) and hint in _SCALARS
+
+
+def _split_reason(text: str) -> tuple[str, str, str]:
+    """msgspec's text as (reason, "" or "key: ", path below the value)."""
+    found = _PLACE.search(text)
+    if found is None:
+        return text, "", ""
+    return text[: found.start()], "key: " if found["key"] else "", found["path"]
 
 
 def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Subscription:
     def push(self, event: Event) -> None:
         """Take an event in; with overflow "block" this waits for room."""
         with self._changed:
-            if len(self._events) >= self.maxsize and not self._make_room():
+            if self._over() or (len(self._events) >= self.maxsize and not self._make_room()):
                 return
             if self._cancelled or self._error is not None:
                 return
@@ -133,7 +133,7 @@ class Subscription:
             TimeoutError: none came in time.
             ChannelClosedError: the subscription was cancelled, or ended because it fell behind.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        end = None if timeout is None or timeout > threading.TIMEOUT_MAX else time.monotonic() + timeout
         while True:
             event = self._take()
             if event is not None:
@@ -179,6 +179,8 @@ class Subscription:
     async def __anext__(self) -> Event:
         import asyncio
 
+        from logoscore.session.turns import give_turn_while
+
         loop = asyncio.get_running_loop()
         while True:
             event = self._take()
@@ -192,7 +194,7 @@ class Subscription:
                 future: asyncio.Future[None] = loop.create_future()
                 self._tasks.append((loop, future))
             try:
-                await future
+                await give_turn_while(future)
             finally:
                 with contextlib.suppress(ValueError):
                     self._tasks.remove((loop, future))

@@ -13,12 +13,13 @@ from logoscore import errors
 from logoscore.errors import LogosError, RemoteError
 from logoscore.transport.messages import WireError
 
-__all__ = ["RemoteTraceback", "from_wire", "remote_error", "safe_text", "to_wire"]
+__all__ = ["RemoteTraceback", "class_name", "from_wire", "remote_error", "safe_text", "to_wire"]
 
 _CLASSES: Final[dict[str, type[LogosError]]] = {
     name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, LogosError)
 }
 _LONGEST_TEXT: Final = 16_384
+_LONGEST_NAME: Final = 200
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - it is shown as a cause and never raised by itself
@@ -33,10 +34,17 @@ def safe_text(value: object) -> str:
     try:
         text = str(value)
     except BaseException as exc:  # noqa: BLE001 - user code may raise anything, and we are already reporting an error
-        text = f"<{type(value).__name__}, whose str() raises {type(exc).__name__}>"
-    # Lone surrogates cannot travel as UTF-8.
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " …"
+        text = f"<{class_name(value)}, whose str() raises {class_name(exc)}>"
+    # A plain str (str() may give a subclass with ideas of its own), without lone surrogates: these are no UTF-8.
+    text = str.encode(text, "utf-8", "backslashreplace").decode()
+    half = _LONGEST_TEXT // 2
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
+
+
+def class_name(value: object) -> str:
+    """The name of ``value``'s class, whatever its metaclass makes of ``__name__``."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name[:_LONGEST_NAME]
 
 
 def to_wire(error: LogosError) -> WireError:
@@ -63,7 +71,7 @@ def from_wire(error: WireError) -> LogosError:
 
 def remote_error(exc: BaseException, module: str, method: str) -> RemoteError:
     """What a module's code raised, as the error that its caller gets."""
-    type_name = type(exc).__name__
+    type_name = class_name(exc)
     message = safe_text(exc)
     return RemoteError(
         f"{module}.{method} raised {type_name}: {message}",
@@ -83,4 +91,4 @@ def format_traceback(exc: BaseException) -> str:
     try:
         return safe_text("".join(traceback.format_exception(type(exc), exc, own)))
     except BaseException as failure:  # noqa: BLE001 - an exception that cannot be printed must not lose the report
-        return f"{type(exc).__name__}: its traceback cannot be printed ({type(failure).__name__})"
+        return f"{class_name(exc)}: its traceback cannot be printed ({class_name(failure)})"

@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import mmap
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ __all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
 
 MAX_MESSAGE: Final = (1 << 31) - 1
 """Bytes of the largest message; what is larger is refused on both sides."""
+_MAX_PIECES: Final = 1 << 18  # of one message: as many as its bytes and its buffers can need, not one more per byte
 _MAX_KICKS: Final = 100_000
 _PATIENCE: Final = 100  # tries, of about half a microsecond
 _RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
@@ -129,6 +131,7 @@ class Sender(_Direction):
             raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
         size = self.ring.max_payload
         flags = FIRST | MORE
+        parts = [part for part in parts if len(part)] or [b""]  # (an empty record is a whole, empty message or nothing)
         last = len(parts) - 1
         for index, part in enumerate(parts):
             view = memoryview(part)
@@ -228,13 +231,15 @@ class Receiver(_Direction):
             self.room.post()
 
     def _assemble(self, payload: bytes, flags: int) -> bytes | None:
+        if not payload and flags:
+            raise ProtocolViolationError("the peer sends a message in empty pieces")
         if flags & FIRST:
             self._forget_parts()
         elif not self._parts:
             return None  # the rest of a message whose beginning we gave up
         self._parts.append(payload)
         self._size += len(payload)
-        if self._size > MAX_MESSAGE:
+        if self._size > MAX_MESSAGE or len(self._parts) > _MAX_PIECES:
             raise ProtocolViolationError(f"the peer sends a message of more than {MAX_MESSAGE} bytes")
         if flags & MORE:
             return None
@@ -293,8 +298,18 @@ class Channel:
     def __init__(
         self, fd: int, capacities: Sequence[int], semaphores: Sequence[str], sends: Sequence[bool], spinner: Spinner
     ) -> None:
+        if not len(capacities) == len(sends) == len(semaphores) // 2 == len(semaphores) / 2:
+            os.close(fd)
+            raise ValueError(
+                f"{len(capacities)} rings, {len(sends)} directions and {len(semaphores)} semaphores do not match"
+            )
+        try:
+            size = sum(map(ring_size, capacities))
+        except ValueError:
+            os.close(fd)
+            raise
         self._semaphores: list[Semaphore] = []
-        self._memory: mmap.mmap | None = map_memory(fd, sum(ring_size(capacity) for capacity in capacities))
+        self._memory: mmap.mmap | None = map_memory(fd, size)
         self.senders: list[Sender] = []
         self.receivers: list[Receiver] = []
         self._view = memoryview(self._memory)

@@ -141,7 +141,9 @@ class ControlPipe:
         """Take in what is there, without waiting. False at the end of the pipe. See :meth:`take`."""
         try:
             if self._accept:
-                data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS))
+                data, ancillary, _, _ = self._socket.recvmsg(
+                    _CHUNK, socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS), getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+                )
                 for level, kind, payload in ancillary:
                     if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                         received = array.array("i")

@@ -94,8 +94,8 @@ def sweep() -> list[str]:
         if process_start_time(pid) != start:
             try:
                 posix_ipc.unlink_semaphore("/" + name)
-            except (posix_ipc.ExistentialError, posix_ipc.PermissionsError):
-                continue  # somebody else swept it, or owns it
+            except (posix_ipc.Error, OSError):
+                continue  # somebody else swept it, or owns it, or it is no semaphore at all
             swept.append(name)
     return swept
 

@@ -1,0 +1,32 @@
+"""The leak check looks at this process and what it made, and at nobody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from logoscore.leaks import Holdings
+from logoscore.transport.segment import create_semaphores, process_start_time, unlink_semaphore
+
+
+def test_names_of_strangers_who_live_are_not_ours() -> None:
+    """Two test runs, or two apps, on one machine."""
+    before = Holdings.now()
+    file = Path("/dev/shm") / f"sem.logos.1.{process_start_time(1):x}.leakcheck"
+    file.touch()
+    try:
+        assert before.left_behind() == []
+    finally:
+        file.unlink()
+
+
+def test_our_own_names_and_those_of_the_dead_are() -> None:
+    before = Holdings.now()
+    (name,) = create_semaphores(1)
+    dead = Path("/dev/shm") / f"sem.logos.{2**30:x}.1.leakcheck"
+    dead.touch()
+    try:
+        assert len(before.left_behind()) == 2
+    finally:
+        dead.unlink()
+        unlink_semaphore(name)
+    assert before.left_behind() == []
