@@ -20,7 +20,10 @@ def main(argv: list[str] | None = None) -> int:
 
     from logoscore.host import run_host
 
-    return run_host(arguments.control_fd)
+    try:
+        return run_host(arguments.control_fd)
+    except OSError as exc:
+        parser.error(f"descriptor {arguments.control_fd} is no control pipe: {exc}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ Neither puts a secret into argv or the environment.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -73,16 +74,18 @@ def _preparation_data(name: str) -> dict[str, Any]:
     """What ``multiprocessing.spawn.prepare`` gets in the child: no ``init_main_*``, so the app's main is not run."""
     original: str = process.ORIGINAL_DIR  # type: ignore[attr-defined]  # not in typeshed
     paths = [original if path == "" else path for path in sys.path]
-    return {
+    data = {
         "log_to_stderr": False,
         "authkey": process.current_process().authkey,
         "name": name,
         "sys_path": paths,
         "sys_argv": ["logos_host"],
         "orig_dir": original,
-        "dir": os.getcwd(),  # noqa: PTH109 - spawn wants a str
         "start_method": "spawn",
     }
+    with contextlib.suppress(FileNotFoundError):  # somebody has removed the working directory: then the host has it too
+        data["dir"] = os.getcwd()  # noqa: PTH109 - spawn wants a str
+    return data
 
 
 class _Process(context.SpawnProcess):
@@ -109,7 +112,7 @@ class _SpawnedHost:
 
 def host_python() -> str:
     """A real Python interpreter of this installation, also where ``sys.executable`` is none (an embedding program)."""
-    if sys.executable and "python" in Path(sys.executable).name.lower():
+    if sys.executable and "python" in Path(sys.executable).name.lower() and os.access(sys.executable, os.X_OK):
         return sys.executable
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     bindir = sysconfig.get_path("scripts")

@@ -77,7 +77,8 @@ class Lifecycle:
                     mine.append(record)
         except BaseException as exc:
             for record in reversed(mine):
-                self._unload_one(record, f"{name} could not be loaded")
+                if not self.registry.dependents(record.name):  # somebody else may need it by now
+                    self._unload_one(record, f"{name} could not be loaded")
             if isinstance(exc, ModuleLoadError) and exc.module != name:
                 exc.args = (f"{name!r} could not be loaded, because of its dependency: {exc}",)
             raise

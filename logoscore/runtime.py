@@ -68,6 +68,7 @@ class Runtime:
                     return
                 if self.state != "new":
                     raise StateError("this Core has been cleaned up; make a new one")
+                _open_standard_descriptors()
                 sweep()
                 self._start_parts()
                 self.state = "started"
@@ -250,3 +251,12 @@ class Runtime:
 
         self._require_started()
         return module_stats(self.registry.records(LOADED), self.brokerage)
+
+
+def _open_standard_descriptors() -> None:
+    """An app may have closed its stdin, stdout or stderr: our pipes must not get their numbers, or hosts would mix them up."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one

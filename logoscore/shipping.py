@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -50,8 +49,12 @@ def ship(cls: type[PluginInterface]) -> tuple[ModuleSpec, bytes]:
 
 
 def _importable(module: str) -> bool:
-    """Whether the host, which has the app's sys.path, can import it by name."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError, AttributeError):
-        return False
+    """Whether the host, which has the app's sys.path, can import it by name (that we have it says nothing)."""
+    root = module.partition(".")[0]
+    for finder in sys.meta_path:
+        try:
+            if finder.find_spec(root, None) is not None:
+                return True
+        except (ImportError, ValueError, AttributeError):
+            continue
+    return False

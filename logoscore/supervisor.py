@@ -138,6 +138,7 @@ class SupervisedHost:
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._tail = b""
+        self._started_by = ""
         self._thread: threading.Thread | None = None
         self._process_lock = threading.Lock()
         self._gone = False
@@ -150,6 +151,10 @@ class SupervisedHost:
         Raises:
             OSError: it could not be started.
         """
+        if command is not None:
+            self._started_by = (
+                f"; it was started by {command.argv[0]} ({command.origin}), which needs logoscore installed"
+            )
         ours, theirs = socket.socketpair()
         stderr_read, stderr_write = os.pipe()
         try:
@@ -181,7 +186,7 @@ class SupervisedHost:
         """Wait until the host speaks. Raises ModuleLoadError."""
         self._hello.wait(timeout)
         if self._exit is not None or not self._hello.is_set():
-            raise self._load_error("its host did not come up")
+            raise self._load_error(f"its host did not come up{self._started_by}")
 
     def wait_ready(self, timeout: float) -> None:
         """Wait until the module's ``init_logos`` has finished. Raises ModuleLoadError."""
