@@ -43,9 +43,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, list[str], Path 
     given = parser.parse_args(argv)
     settings = replace(default, peers=given.peers, variants=given.variants, busy=given.busy, pinned=given.pinned)
     if given.quick:
-        settings = replace(
-            settings, rounds=2, hot_seconds=0.1, hot_warmup=0.02, parked_seconds=0.1, parked_warmup=0.02
-        )
+        settings = replace(settings, rounds=2, hot_seconds=0.1, hot_warmup=0.02, parked_seconds=0.1, parked_warmup=0.02)
     if given.rounds is not None:
         settings = replace(settings, rounds=given.rounds)
     if given.interval_ms is not None:

@@ -254,7 +254,7 @@ class Runtime:
 
 
 def _open_standard_descriptors() -> None:
-    """An app may have closed its stdin, stdout or stderr: our pipes must not get their numbers, or hosts would mix them up."""
+    """An app may have closed its standard streams: our pipes must not get their numbers, or hosts would mix them up."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
