@@ -35,8 +35,11 @@ def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
             f"{bootstrap.name}: {cls.__name__}() gives a {type(instance).__name__}, which is no PluginInterface",
             module=bootstrap.name,
         )
-    instance.name = metadata.name
-    instance.version = metadata.version
+    # A module may have methods of these names, as the seed's have.
+    if not callable(getattr(cls, "name", None)):
+        instance.name = metadata.name
+    if not callable(getattr(cls, "version", None)):
+        instance.version = metadata.version
     return instance
 
 

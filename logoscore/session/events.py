@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -63,6 +64,7 @@ class Publisher:
         self.module = module
         self._owner = owner
         self.events = 0
+        self._abandoned: LogosError | None = None
         self._timeout = default_timeout
         self._order = threading.Lock()
         self._lock = threading.Lock()
@@ -96,6 +98,7 @@ class Publisher:
 
     def abandon(self, error: LogosError) -> None:
         """See ``Node.abandon``."""
+        self._abandoned = error
         for outlet in self._outlets.values():
             outlet.channel.abandon(error)
 
@@ -108,6 +111,8 @@ class Publisher:
         """
         if not isinstance(name, str) or not name:
             raise TypeError(f"an event's name is a non-empty str, not {name!r}")
+        if self._abandoned is not None:
+            raise copy.copy(self._abandoned)
         head, buffers = SAFE.encode_arguments(data)
         encoded = name.encode()
         flags = BUFFERS if buffers else 0

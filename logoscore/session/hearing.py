@@ -102,6 +102,12 @@ class Hearing:
                 each for each in self.of(subscription.module) if each is not subscription
             ]
 
+    def abandon(self, error: LogosError) -> None:
+        """See ``Node.abandon``."""
+        for group in self._subscriptions.values():
+            for subscription in group:
+                subscription.abandon(error)
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def close(self, error: LogosError) -> None:

@@ -330,6 +330,7 @@ class Node:
             link.channel.abandon(error)
         self.provider.abandon(error)
         self.publisher.abandon(error)
+        self.hearing.abandon(error)
 
 
 _nodes: weakref.WeakSet[Node] = weakref.WeakSet()

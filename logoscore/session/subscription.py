@@ -117,6 +117,12 @@ class Subscription:
                 self._error = error
             self._wake()
 
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child, where the parent's threads may have held the lock for ever: raise ``error`` from now on."""
+        self._changed = threading.Condition()
+        self._events = deque()
+        self._error = error
+
     def _wake(self) -> None:
         self._changed.notify_all()
         while self._tasks:
