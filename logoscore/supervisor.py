@@ -30,6 +30,7 @@ from logoscore.transport.control import ControlPipe
 __all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
 
 _MAX_CONTROL_MESSAGE: Final = 1 << 20  # what a host may send: small things only
+_STDERR_PATIENCE_MS: Final = 200
 _STDERR_LINES: Final = 50
 _STDERR_BYTES: Final = 16384
 _DRAIN_SECONDS: Final = 1.0  # for what is left in stderr after that
@@ -139,6 +140,7 @@ class SupervisedHost:
         self._exit: ExitStatus | None = None
         self._tail = b""
         self._started_by = ""
+        self._stderr_stuck = False
         self._thread: threading.Thread | None = None
         self._process_lock = threading.Lock()
         self._gone = False
@@ -301,11 +303,20 @@ class SupervisedHost:
         if not data:
             return False
         self._tail = (self._tail + data)[-_STDERR_BYTES:]
-        try:
-            os.write(2, data)
-        except OSError:
-            pass  # the app has no stderr
+        self._forward(data)
         return True
+
+    def _forward(self, data: bytes) -> None:
+        """To the app's stderr, unless nobody reads that: this thread must not be held up, so then it is lost."""
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        with contextlib.suppress(OSError):  # the app has no stderr
+            for start in range(0, len(data), select.PIPE_BUF):
+                ready = poll.poll(0 if self._stderr_stuck else _STDERR_PATIENCE_MS)
+                self._stderr_stuck = not ready
+                if not ready:
+                    return
+                os.write(2, data[start : start + select.PIPE_BUF])
 
     def _end(self) -> None:
         """The pipe or the process has ended: see to it that both have, and say how."""

@@ -58,7 +58,7 @@ class Call(concurrent.futures.Future[Any]):
     def _settle(self, data: bytes) -> None:
         try:
             value = self._decode(data)
-        except BaseException as exc:  # noqa: BLE001 - whatever decoding raises is this call's outcome
+        except Exception as exc:  # noqa: BLE001 - whatever decoding raises is this call's outcome
             outcome = exc
             self._finish(lambda: self.set_exception(outcome))
         else:
@@ -74,6 +74,11 @@ class Call(concurrent.futures.Future[Any]):
             set_outcome()
         except concurrent.futures.InvalidStateError:
             pass  # cancelled meanwhile
+        except BaseException:
+            # A done-callback raised what the future does not catch; this thread serves others, too.
+            import logging
+
+            logging.getLogger("logoscore").exception("a done-callback of a call raised")
 
     def cancel(self) -> bool:
         """Give the call up; the callee is told. False if it has its outcome already."""

@@ -152,8 +152,10 @@ class LogosAPIClient:
         if frame.kind == fr.ERROR:
             try:
                 raise from_wire(_wire_error.decode(frame.payload))
-            except msgspec.MsgspecError as exc:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 raise ProtocolViolationError(f"{self._target} sent an error that cannot be read: {exc}") from None
+        if frame.kind not in {fr.REPLY, fr.STREAM_ITEMS}:
+            raise ProtocolViolationError(f"{self._target} replied with a frame of kind {frame.kind}")
         if frame.codec != link.codec.ID:
             raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec.ID}")
         return link.codec.decode(*fr.split_payload(frame.payload, frame.flags))

@@ -174,7 +174,10 @@ class Node:
             call_link = self._call_links.pop(msg.link, None)
         if call_link is not None:
             call_link.close(error)
-            self.tokens.remove(call_link.peer)
+            if (
+                call_link.peer != CAPABILITY_MODULE
+            ):  # that one we have from birth, and it is valid again when it is back
+                self.tokens.remove(call_link.peer)
             client = self._clients.get(call_link.peer)
             if client is not None:
                 client.drop(call_link)

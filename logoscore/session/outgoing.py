@@ -150,7 +150,7 @@ class CallLink:
                     if _CALL_ID.unpack_from(data)[0] == call_id:
                         return data
                     self._deliver(data)
-                elif (now := _now()) >= until:
+                if (now := _now()) >= until:  # also while replies to others keep coming
                     self._expire()
                     if now >= deadline:
                         return None
@@ -235,7 +235,7 @@ class CallLink:
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
                     self._deliver(data)
-                elif until < FOREVER and _now() >= until:
+                if until < FOREVER and _now() >= until:
                     self._expire()
                     if _now() >= deadline:
                         return

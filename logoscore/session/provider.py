@@ -267,7 +267,7 @@ class ModuleProxy:
                     return
                 except LogosError as failure:
                     error = failure
-                except Exception as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
+                except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
                     text = f"result of {self.module}.{method.name} cannot travel: {type(exc).__name__}"
                     error = SerializationError(text, path="result")
             link.reply_error(frame.call_id, error, frame.deadline, patient=patient)

@@ -87,11 +87,17 @@ class Sender(_Direction):
                 raise self.closed_error()
             ring = self.ring
             if len(message) <= ring.max_payload and ring.write(message, FIRST):
-                self.data.post()
+                self._post()
             else:
                 self._send_pieces((message,), deadline)
         finally:
             self.lock.release()
+
+    def _post(self) -> None:
+        try:
+            self.data.post()
+        except OSError as exc:
+            raise ProtocolViolationError(f"the reader has set its semaphore to the limit: {exc}") from None
 
     def try_send(self, message: bytes) -> bool:
         """Send one message of at most ``ring.max_payload`` bytes without waiting. False if it would have to wait.
@@ -105,7 +111,7 @@ class Sender(_Direction):
                 raise self.closed_error()
             if not self.ring.write(message, FIRST):
                 return False
-            self.data.post()
+            self._post()
             return True
         finally:
             self.lock.release()
@@ -141,7 +147,7 @@ class Sender(_Direction):
                 record = view[start : start + size]
                 if not self.ring.write(record, flags):
                     self._wait_for_room(record, flags, deadline)
-                self.data.post()
+                self._post()
                 flags = MORE
 
     def _wait_for_room(self, record: memoryview, flags: int, deadline: int) -> None:
@@ -207,6 +213,8 @@ class Receiver(_Direction):
                 message = self._assemble(payload, flags)
                 if message is not None:
                     return message
+                if deadline is not None and _now() >= deadline:
+                    return None  # pieces without end keep nobody beyond his deadline
         except ValueError:
             if self.error is None:
                 raise
@@ -228,7 +236,8 @@ class Receiver(_Direction):
         waiting = self.ring.waiting_episode()
         if waiting != self._woken_episode and self.ring.half_empty():
             self._woken_episode = waiting
-            self.room.post()
+            with contextlib.suppress(OSError):  # the peer has set it to its limit: it will look again by itself
+                self.room.post()
 
     def _assemble(self, payload: bytes, flags: int) -> bytes | None:
         if not payload and flags:
@@ -277,7 +286,7 @@ class Receiver(_Direction):
 
     def kick(self) -> None:
         """Make a parked :meth:`receive` return None."""
-        with contextlib.suppress(ValueError):  # disposed
+        with contextlib.suppress(ValueError, OSError):  # disposed, or the peer has set it to its limit
             self.data.post()
 
 
@@ -336,7 +345,7 @@ class Channel:
             if end.error is None:
                 end.error = error
         for sender in self.senders:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, OSError):  # disposed, or the peer has set it to its limit
                 sender.room.post()
         for receiver in self.receivers:
             receiver.kick()

@@ -193,7 +193,7 @@ class Semaphore:
             self._semaphore = posix_ipc.Semaphore(name)
         except posix_ipc.Error as exc:
             raise OSError(f"semaphore {name}: {exc}") from exc
-        self.post = self._semaphore.release
+        self.post = self._semaphore.release  # raises OSError (EOVERFLOW) where the peer has set it to its limit
 
     def try_acquire(self) -> bool:
         """Take one if there is one. Lets other threads have the GIL for a moment."""
