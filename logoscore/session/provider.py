@@ -179,7 +179,7 @@ class ModuleProxy:
             )
         args, kwargs = self._arguments(method, frame, link)
         call = RunningCall(link.peer, frame.deadline, self.gate, link.hand_over)
-        link.running[frame.call_id] = call
+        link.register(frame.call_id, call)
         if not self.gate.enter(frame.deadline):
             del link.running[frame.call_id]
             return  # the caller has given up long since

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingLink"]
 
+_EARLY_CANCELS: Final = 1024
 _encode_error = msgspec.msgpack.Encoder().encode
 
 
@@ -52,6 +53,7 @@ class ServingLink:
         self.codec = codec
         self.channel = channel
         self.running: dict[int, RunningCall] = {}
+        self.early_cancels: dict[int, None] = {}  # of calls that were not read yet (or have ended), the latest
         self.streams: dict[int, OutgoingStream] = {}
         self._proxy = proxy
         self._owner = owner
@@ -178,9 +180,20 @@ class ServingLink:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def cancel(self, call_id: int) -> None:
-        """The caller gave this call up."""
+        """The caller gave this call up. (It may not even be read yet: the control pipe can be quicker than the ring.)"""
+        self.early_cancels[call_id] = None
+        while len(self.early_cancels) > _EARLY_CANCELS:
+            self.early_cancels.pop(next(iter(self.early_cancels)), None)
         call = self.running.get(call_id)
         if call is not None:
+            self.early_cancels.pop(call_id, None)
+            call.cancel()
+
+    def register(self, call_id: int, call: RunningCall) -> None:
+        """This call was read, and runs when it is its turn."""
+        self.running[call_id] = call
+        if self.early_cancels and call_id in self.early_cancels:
+            self.early_cancels.pop(call_id, None)
             call.cancel()
 
     def close(self, error: LogosError) -> None:

@@ -85,3 +85,14 @@ def test_cancelled_coroutines_give_their_turns_back(selfish: LogosAPIClient) -> 
     with pytest.raises(CallCancelledError):
         running.result(5)
     assert selfish.call("rounds", 2) == [["pong"] * 3] * 2
+
+
+def test_cancel_that_overtakes_its_call(selfish: LogosAPIClient) -> None:
+    """The ring is read call by call, the control pipe at once: what is cancelled before it was read must not run."""
+    for _ in range(20):
+        blocker = selfish.submit("many", 10)
+        running = [selfish.submit("forever") for _ in range(5)]
+        for call in running:
+            assert call.cancel()
+        assert blocker.result(15) == ["pong"] * 10
+        assert selfish.call("pong", timeout=15) == "pong"
