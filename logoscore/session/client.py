@@ -94,6 +94,9 @@ class LogosAPIClient:
                 with yield_turn():
                     reply = link.roundtrip(call_id, frame, deadline)
         except KeyboardInterrupt:
+            # It may have struck just after a lock of the channel was taken, which then nobody gives back: the next call
+            # opens another channel, and the core closes this one.
+            self._link = None
             self._node.cancel(link.link, call_id)
             raise
         if reply is None:

@@ -341,8 +341,16 @@ class CallLink:
 
     def finish(self) -> None:
         """After :meth:`close`: deliver what had arrived, fail the rest (futures run their callbacks here), unmap."""
-        with self._receiver.lock:  # the leader was woken and leaves soon
+        lead = self._receiver.lock
+        if not lead.acquire(
+            timeout=_FINISH_SECONDS
+        ):  # the leader was woken and leaves soon; unless Ctrl-C tore it away
+            self._fail_all(self._receiver.closed_error())
+            return
+        try:
             self._lead(None, FOREVER)
+        finally:
+            lead.release()
         with self._start_lock:
             pump = self._pump
         if pump is not None:

@@ -38,6 +38,8 @@ __all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
 
 MAX_MESSAGE: Final = (1 << 31) - 1
 """Bytes of the largest message; what is larger is refused on both sides."""
+_PIECES_A_LOOK: Final = 64  # of a long message, between two looks at the clock
+_DISPOSE_SECONDS: Final = 5.0
 _MAX_PIECES: Final = 1 << 18  # of one message: as many as its bytes and its buffers can need, not one more per byte
 _MAX_KICKS: Final = 100_000
 _PATIENCE: Final = 100  # tries, of about half a microsecond
@@ -189,6 +191,7 @@ class Receiver(_Direction):
             ProtocolViolationError: the peer wrote what the protocol does not allow.
         """
         ring = self.ring
+        pieces = 0
         try:
             while True:
                 if ring.words[0] == ring.read_cursor and not self._spin.spin():
@@ -213,7 +216,8 @@ class Receiver(_Direction):
                 message = self._assemble(payload, flags)
                 if message is not None:
                     return message
-                if deadline is not None and _now() >= deadline:
+                pieces += 1
+                if not pieces % _PIECES_A_LOOK and deadline is not None and _now() >= deadline:
                     return None  # pieces without end keep nobody beyond his deadline
         except ValueError:
             if self.error is None:
@@ -358,9 +362,10 @@ class Channel:
     def dispose(self) -> None:
         """Unmap memory and semaphores, when the last thread has left. Only after :meth:`close`. Idempotent."""
         ends = (*self.senders, *self.receivers)
-        for end in ends:
-            end.lock.acquire()
+        taken = [end for end in ends if end.lock.acquire(timeout=_DISPOSE_SECONDS)]
         try:
+            if len(taken) < len(ends):
+                return  # Ctrl-C has torn a thread away that held a lock: rather a mapping too many than one too few
             if self._memory is None:
                 return
             for semaphore in self._semaphores:
@@ -373,5 +378,5 @@ class Channel:
             self._memory.close()
             self._memory = None
         finally:
-            for end in ends:
+            for end in taken:
                 end.lock.release()

@@ -32,9 +32,6 @@ _LONGEST_REST: Final = 512  # waits
 _SOON_NS: Final = 150_000  # an answer within this would have been seen by a look, had the peer been free to run
 _PATIENCE: Final = 4  # such answers before the callee moves
 
-# Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
-_let_others_run = select.poll().poll
-
 
 class Spinner:
     """One per process: the budget for spinning, and the right to.
@@ -46,6 +43,9 @@ class Spinner:
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
         self.slices = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0
         self.right = threading.Lock()
+        #: Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
+        #: Called only by who has the right: a poll object serves one thread at a time.
+        self.let_others_run = select.poll().poll
 
 
 class SpinState:
@@ -83,7 +83,7 @@ class SpinState:
                     if words[0] != cursor:
                         self._next_rest = 1
                         return True
-                _let_others_run(0)
+                spinner.let_others_run(0)
         finally:
             spinner.right.release()
         self._rest = self._next_rest
