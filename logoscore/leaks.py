@@ -81,22 +81,20 @@ def descriptors() -> Counter[str]:
 
 
 def shared_memory() -> frozenset[str]:
-    """The project's named segments and semaphores."""
+    """The project's named segments and semaphores, whoever made them."""
     if not _SHM.is_dir():
         return frozenset()
-    return frozenset(
-        entry.name for entry in _SHM.iterdir() if entry.name.startswith(_PREFIXES) and not _of_a_stranger(entry.name)
-    )
+    return frozenset(entry.name for entry in _SHM.iterdir() if entry.name.startswith(_PREFIXES))
 
 
-def _of_a_stranger(name: str) -> bool:
-    """Whether another process made it that lives and is none of ours: another app, another test run."""
+def _ours(name: str) -> bool:
+    """Whether this process made it, or one below it; other apps, other test runs, and what they left are not ours."""
     try:
         pid_text, start_text, _ = name.partition("logos.")[2].split(".")
         pid, start = int(pid_text, 16), int(start_text, 16)
     except ValueError:
         return False
-    return pid != os.getpid() and process_start_time(pid) == start and pid not in descendants()
+    return process_start_time(pid) == start and (pid == os.getpid() or pid in descendants())
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,12 @@ class Holdings:
 
     @classmethod
     def now(cls) -> Holdings:
-        return cls(frozenset(descendants().values()), frozenset(threading.enumerate()), descriptors(), shared_memory())
+        return cls(
+            frozenset(descendants().values()),
+            frozenset(threading.enumerate()),
+            descriptors(),
+            frozenset(filter(_ours, shared_memory())),
+        )
 
     def left_behind(self) -> list[str]:
         """What there is now and was not then, one line each."""

@@ -32,6 +32,7 @@ from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.wire_errors import from_wire
 from logoscore.transport import frame as fr
+from logoscore.transport.attempt import Attempt
 from logoscore.transport.messages import WireError
 
 if TYPE_CHECKING:
@@ -93,9 +94,11 @@ class LogosAPIClient:
             else:
                 with yield_turn():
                     reply = link.roundtrip(call_id, frame, deadline)
-        except KeyboardInterrupt:
-            # It may have struck just after a lock of the channel was taken, which then nobody gives back: the next call
-            # opens another channel, and the core closes this one.
+        except LogosError:
+            raise
+        except BaseException:
+            # A signal handler raised (Ctrl-C, say). Just then a reply to somebody else may have been in our hands: the
+            # next call opens another channel, and the core closes this one, so that he does not wait for it in vain.
             self._link = None
             self._node.cancel(link.link, call_id)
             raise
@@ -183,15 +186,18 @@ class LogosAPIClient:
     def _connect(self, deadline: int) -> CallLink:
         self._node.check_open()
         with yield_turn():
-            if not self._connecting.acquire(timeout=min(seconds_left(deadline), threading.TIMEOUT_MAX)):
-                raise self._timed_out("(connecting)", None)
-            try:
-                link = self._link
-                if link is None or link.sender.error is not None:
-                    self._link = link = self._open(deadline)
-                return link
-            finally:
-                self._connecting.release()
+            connecting = Attempt(self._connecting, seconds_left(deadline))
+            with connecting as mine:
+                try:
+                    if not mine:
+                        raise self._timed_out("(connecting)", None)
+                    link = self._link
+                    if link is None or link.sender.error is not None:
+                        self._link = link = self._open(deadline)
+                    return link
+                finally:
+                    if mine:
+                        connecting.release()
 
     def _open(self, deadline: int) -> CallLink:
         self._module = self._node.resolve(self._target, deadline)

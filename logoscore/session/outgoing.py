@@ -37,6 +37,8 @@ _CALL_ID: Final = struct.Struct("<8xQ")
 _NOT_SENT: Final = b"not sent"
 _SLACK: Final = 64
 _FINISH_SECONDS: Final = 5.0
+#: Whoever waits for the lead looks by himself now and then: Ctrl-C may have torn a leader away before it passed it on.
+_PROMOTION_SECONDS: Final = 0.5
 
 
 class Waiter:
@@ -124,17 +126,19 @@ class CallLink:
         Raises:
             LogosError: what closed the channel.
         """
-        lead = self._receiver.lock
-        if lead.acquire(False):
-            # Nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
+        lead = self._receiver.attempt
+        with lead as mine:
             try:
-                reply = self._lead_alone(call_id, frame, deadline)
+                if mine:
+                    # Nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
+                    reply = self._lead_alone(call_id, frame, deadline)
+                    if reply is not _NOT_SENT:
+                        return reply
             finally:
-                lead.release()
-                if self._pending:
-                    self._promote()
-            if reply is not _NOT_SENT:
-                return reply
+                if mine:
+                    lead.release()
+                    if self._pending:
+                        self._promote()
         return self._roundtrip_with_others(call_id, frame, deadline)
 
     def _lead_alone(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
@@ -196,16 +200,18 @@ class CallLink:
             self.sender.send_parts(frame, deadline)
 
     def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
-        lead = self._receiver.lock
+        lead = self._receiver.attempt
         while True:
-            if lead.acquire(False):
+            with lead as mine:
                 try:
-                    self._lead(waiter, deadline)
+                    if mine:
+                        self._lead(waiter, deadline)
                 finally:
-                    lead.release()
-                    if self._pending:
-                        self._promote()
-            else:
+                    if mine:
+                        lead.release()
+                        if self._pending:
+                            self._promote()
+            if not mine:
                 self._follow(waiter, deadline)
             if waiter.reply is not None:
                 return waiter.reply
@@ -221,8 +227,7 @@ class CallLink:
         self._followers[waiter] = None
         # Whoever settles us from here on sees the lock; whoever led before it may have gone without seeing us.
         if not waiter.settled and self._receiver.lock.locked():
-            remaining = -1.0 if deadline >= FOREVER else min(max(deadline - _now(), 0) / 1e9, threading.TIMEOUT_MAX)
-            lock.acquire(timeout=remaining)
+            lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, _PROMOTION_SECONDS))
         self._followers.pop(waiter, None)
 
     def _lead(self, waiter: SyncWaiter | None, deadline: int) -> None:
@@ -313,7 +318,7 @@ class CallLink:
     def _run_pump(self) -> None:
         lead = self._receiver.lock
         while True:
-            self._pump_wake.acquire()
+            self._pump_wake.acquire(timeout=_PROMOTION_SECONDS if self._pending else None)
             while self._pending and lead.acquire(False):
                 try:
                     self._lead(None, FOREVER)

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
+from logoscore.transport.attempt import Attempt
 from logoscore.transport.ring import FIRST, MORE, WAITS, RingReader, RingWriter, ring_size
 from logoscore.transport.segment import Semaphore, map_memory
 from logoscore.transport.spin import Spinner, SpinState
@@ -56,6 +57,7 @@ class _Direction:
 
     def __init__(self, data: Semaphore, room: Semaphore) -> None:
         self.lock = threading.Lock()
+        self.attempt = Attempt(self.lock)
         self.data = data
         self.room = room
         self.error: LogosError | None = None
@@ -82,18 +84,21 @@ class Sender(_Direction):
             LogosError: what closed the channel.
             ProtocolViolationError: the reader published an impossible cursor.
         """
-        if not self.lock.acquire(False):
-            self._lock_until(deadline)
-        try:
-            if self.error is not None:
-                raise self.closed_error()
-            ring = self.ring
-            if len(message) <= ring.max_payload and ring.write(message, FIRST):
-                self._post()
-            else:
-                self._send_pieces((message,), deadline)
-        finally:
-            self.lock.release()
+        with self.attempt as mine:
+            try:
+                if mine:
+                    if self.error is not None:
+                        raise self.closed_error()
+                    ring = self.ring
+                    if len(message) <= ring.max_payload and ring.write(message, FIRST):
+                        self._post()
+                    else:
+                        self._send_pieces((message,), deadline)
+                    return
+            finally:
+                if mine:
+                    self.lock.release()
+        self.send_parts((message,), deadline)
 
     def _post(self) -> None:
         try:
@@ -106,31 +111,33 @@ class Sender(_Direction):
 
         Raises: as :meth:`send`.
         """
-        if not self.lock.acquire(False):
-            return False
-        try:
-            if self.error is not None:
-                raise self.closed_error()
-            if not self.ring.write(message, FIRST):
-                return False
-            self._post()
-            return True
-        finally:
-            self.lock.release()
+        with self.attempt as mine:
+            try:
+                if not mine:
+                    return False
+                if self.error is not None:
+                    raise self.closed_error()
+                if not self.ring.write(message, FIRST):
+                    return False
+                self._post()
+                return True
+            finally:
+                if mine:
+                    self.lock.release()
 
     def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Like :meth:`send` for a message in several pieces, which are not joined first."""
-        self._lock_until(deadline)
-        try:
-            if self.error is not None:
-                raise self.closed_error()
-            self._send_pieces(parts, deadline)
-        finally:
-            self.lock.release()
-
-    def _lock_until(self, deadline: int) -> None:
-        if not self.lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, threading.TIMEOUT_MAX)):
-            raise TimeoutError("another message was being sent until the deadline")
+        attempt = Attempt(self.lock, max(deadline - _now(), 0) / 1e9)
+        with attempt as mine:
+            try:
+                if not mine:
+                    raise TimeoutError("another message was being sent until the deadline")
+                if self.error is not None:
+                    raise self.closed_error()
+                self._send_pieces(parts, deadline)
+            finally:
+                if mine:
+                    attempt.release()
 
     def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Cut the parts into records. The first has FIRST, all but the last have MORE."""

@@ -9,6 +9,8 @@ Rules:
   remove what a killed process left without ever touching a living one's.
 * A semaphore has no owner, and closing one while a thread waits on it is undefined: ``Semaphore.close`` is called only
   by whoever made sure that no thread is inside (see ``channel.py``).
+* posix_ipc drops what a signal handler raises during a wait, all but KeyboardInterrupt. Handlers run in the main thread,
+  so that one waits through the C library (``libc_semaphore.py``).
 * What macOS does differently stays in this file: names of at most 30 characters, no ``sem_timedwait``.
 """
 
@@ -18,11 +20,14 @@ import itertools
 import mmap
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Final, Protocol
 
 import posix_ipc
+
+from logoscore.transport.libc_semaphore import LibcSemaphore
 
 __all__ = [
     "MemoryMaker",
@@ -186,13 +191,14 @@ class Semaphore:
     ``post()`` adds one; it makes no system call while nobody waits, and does not release the GIL.
     """
 
-    __slots__ = ("_semaphore", "post")
+    __slots__ = ("_main_thread", "_semaphore", "post")
 
     def __init__(self, name: str) -> None:
         try:
             self._semaphore = posix_ipc.Semaphore(name)
         except posix_ipc.Error as exc:
             raise OSError(f"semaphore {name}: {exc}") from exc
+        self._main_thread = LibcSemaphore(name) if _HAS_TIMEDWAIT else None
         self.post = self._semaphore.release  # raises OSError (EOVERFLOW) where the peer has set it to its limit
 
     def try_acquire(self) -> bool:
@@ -209,14 +215,14 @@ class Semaphore:
         """Wait for one, at most ``timeout`` seconds (None: as long as it takes).
 
         False when the time is over, and also, early, when a signal was handled: whoever waits looks at its clock again.
-
-        Raises:
-            KeyboardInterrupt: the main thread waited and Ctrl-C was pressed.
+        In the main thread, what a signal handler raises comes out of here.
         """
         if timeout is not None and timeout <= 0:
             return self.try_acquire()
-        if timeout is not None and not _HAS_TIMEDWAIT:
-            return self._poll(timeout)
+        if self._main_thread is None:
+            return self._poll(float("inf") if timeout is None else timeout)
+        if threading.get_ident() == threading.main_thread().ident:
+            return self._main_thread.acquire(timeout)
         try:
             self._semaphore.acquire(timeout)
         except (posix_ipc.BusyError, posix_ipc.SignalError):
@@ -236,6 +242,8 @@ class Semaphore:
         """Unmap it. No thread may be inside ``acquire``, and nobody may use it afterwards."""
         self.post = _closed
         self._semaphore.close()
+        if self._main_thread is not None:
+            self._main_thread.close()
 
 
 def _closed() -> None:

@@ -21,6 +21,7 @@ import threading
 from itertools import repeat
 from typing import Final
 
+from logoscore.transport.attempt import Attempt
 from logoscore.transport.ring import RingReader
 
 __all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
@@ -42,7 +43,7 @@ class Spinner:
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
         self.slices = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0
-        self.right = threading.Lock()
+        self.right = Attempt(threading.Lock())
         #: Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
         #: Called only by who has the right: a poll object serves one thread at a time.
         self.let_others_run = select.poll().poll
@@ -73,19 +74,24 @@ class SpinState:
             self._rest -= 1
             return False
         spinner = self._spinner
-        if not spinner.slices or not spinner.right.acquire(False):
+        if not spinner.slices:
             return False
         words = self._ring.words
         cursor = self._ring.read_cursor
-        try:
-            for _ in repeat(None, spinner.slices):
-                for _ in repeat(None, _SLICE):
-                    if words[0] != cursor:
-                        self._next_rest = 1
-                        return True
-                spinner.let_others_run(0)
-        finally:
-            spinner.right.release()
+        right = spinner.right
+        with right as mine:
+            try:
+                if not mine:
+                    return False
+                for _ in repeat(None, spinner.slices):
+                    for _ in repeat(None, _SLICE):
+                        if words[0] != cursor:
+                            self._next_rest = 1
+                            return True
+                    spinner.let_others_run(0)
+            finally:
+                if mine:
+                    right.release()
         self._rest = self._next_rest
         self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
         self._missed = True
