@@ -357,6 +357,12 @@ class Brokerage:
             del self._answers[message.request]
         asked[1](message.value)
 
+    def ask_busy(self, name: str, answer: Callable[[Any], None]) -> None:
+        """Ask a party what runs in it (see ``Node.busy``); ``answer`` is called later, or at once with None if it is gone."""
+        party = self.party(name)
+        if party is not None:
+            self._ask(party, lambda number: m.Query(number, "busy"), answer)
+
     def query(self, name: str, what: str, timeout: float) -> Any:
         """Ask a party about itself; None if it is not there, or does not answer in time."""
         party = self.party(name)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from logoscore.interface import MethodInfo, PluginInterface
-from logoscore.lifecycle import Settings
 from logoscore.plugins.spec import DiscoveryFailure
 from logoscore.policy import AccessRequest, Decision
 from logoscore.registry import PluginInfo
@@ -25,12 +24,17 @@ from logoscore.runtime import Runtime
 from logoscore.session.api import LogosAPI
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.subscription import Subscription
+from logoscore.settings import RestartLimits, Settings
 from logoscore.transport.spin import DEFAULT_SPIN_MICROSECONDS
 
 __all__ = ["Core"]
 
 Policy = Callable[[AccessRequest], "bool | Decision | None"]
 PathLike = str | os.PathLike[str]
+
+
+_LONGEST = 1e8
+"""Seconds; infinity means this long, since nothing waits for ever (some three years, and the system's limits are near)."""
 
 
 class Core:
@@ -46,6 +50,9 @@ class Core:
         load_timeout: seconds within which a module must be up.
         unload_timeout: seconds that a module has to end when asked, and again after SIGTERM, before SIGKILL.
         spin_microseconds: how long a waiting thread looks before it sleeps; 0: never.
+        restart_intensity, restart_period: a module whose metadata asks for restarts is given up after so many of them
+            within so many seconds.
+        restart_backoff: seconds before the second restart in a row; doubles up to 10.
         plugins: objects with pluggy hook implementations (see ``logoscore.plugins.hookspecs``).
 
     Raises:
@@ -64,14 +71,20 @@ class Core:
         unload_timeout: float = 3.0,
         spin_microseconds: int = DEFAULT_SPIN_MICROSECONDS,
         plugins: Iterable[object] = (),
+        restart_intensity: int = 5,
+        restart_period: float = 60.0,
+        restart_backoff: float = 0.1,
     ) -> None:
         if policy is not None and not callable(policy):
             raise TypeError(f"policy is a callable or None, not {type(policy).__name__}")
         for name, value in (
-            ("default_timeout", default_timeout), ("load_timeout", load_timeout), ("unload_timeout", unload_timeout)
+            ("default_timeout", default_timeout), ("load_timeout", load_timeout), ("unload_timeout", unload_timeout),
+            ("restart_period", restart_period), ("restart_backoff", restart_backoff),
         ):  # fmt: skip
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ValueError(f"{name} is a positive number of seconds, not {value!r}")
+        if isinstance(restart_intensity, bool) or not isinstance(restart_intensity, int) or restart_intensity < 0:
+            raise ValueError(f"restart_intensity is a whole number of at least 0, not {restart_intensity!r}")
         self._runtime = Runtime(
             Settings(
                 plugins_dirs=[Path(path) for path in _several(plugins_dir)],
@@ -79,14 +92,15 @@ class Core:
                 persistence_dir=Path(persistence_dir).absolute() if persistence_dir is not None else None,
                 policy=policy,
                 default_timeout=float(default_timeout),
-                load_timeout=float(load_timeout),
-                unload_timeout=float(unload_timeout),
+                load_timeout=min(float(load_timeout), _LONGEST),
+                unload_timeout=min(float(unload_timeout), _LONGEST),
                 spin_microseconds=spin_microseconds,
                 plugins=tuple(plugins),
+                restarts=RestartLimits(restart_intensity, float(restart_period), float(restart_backoff)),
             )
         )
         # Also runs at interpreter exit, before the modules that we need are torn down.
-        self._finalizer = weakref.finalize(self, self._runtime.cleanup)
+        self._finalizer = weakref.finalize(self, self._runtime.cleanup_collected)
 
     # --- life -------------------------------------------------------------------------------------------------------
 

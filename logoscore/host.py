@@ -1,6 +1,6 @@
 """Inside a module's process: the seed's ``logos_host``.
 
-    main thread      Bootstrap ─▶ (Start) load code ─▶ init_logos ─▶ Ready ─▶ waits for the end ─▶ exit
+    main thread      Bootstrap ─▶ (Start) load code ─▶ init_logos ─▶ Ready ─▶ waits for the end ─▶ farewell ─▶ exit
     control thread   reads the control pipe, from first to last; the pipe's end is the core's death, and ours
     serving threads  one per incoming channel (see ``session/serving.py``)
 
@@ -18,8 +18,9 @@ import threading
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, ProtocolViolationError
+from logoscore.farewell import Farewell, restore_state
 from logoscore.metadata import DEFAULT_WORKERS, parse_metadata
-from logoscore.session.execution import Gate, deadline_after, seconds_left
+from logoscore.session.execution import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
@@ -83,6 +84,7 @@ class Host:
         self._start = threading.Event()
         self._finished = threading.Event()
         self._exit_code: object = 0
+        self._instance: Any = None
         self._unloading: m.Unload | None = None
 
     def run(self) -> int:
@@ -90,11 +92,22 @@ class Host:
         threading.Thread(target=self._control, name="logos-control", daemon=True).start()
         self._start.wait()
         if not self._finished.is_set() and self._load():
-            self._finished.wait()
-        if self._unloading is not None:
-            self._drain(self._unloading.grace)
+            self._serve()
         self._node.close(ChannelClosedError(f"{self._bootstrap.name} was unloaded"))
         return self._status()
+
+    def _serve(self) -> None:
+        """Until the module ends. An unload that its ``save_state`` refuses does not end it."""
+        while True:
+            self._finished.wait()
+            unloading = self._unloading
+            if unloading is None:
+                return
+            farewell = Farewell(self._instance, self._node, lambda message: self._pipe.send(m.encode(message)))
+            if farewell.run(unloading):
+                return
+            self._unloading = None
+            self._finished.clear()
 
     def _status(self) -> int:
         code = self._exit_code
@@ -111,13 +124,6 @@ class Host:
             self._exit_code = code
             self._finished.set()
             self._start.set()
-
-    def _drain(self, grace: float) -> None:
-        """Let what runs finish, at most ``grace`` seconds."""
-        end = deadline_after(grace)
-        pause = threading.Event()
-        while self._node.provider.busy() and seconds_left(end) > 0:
-            pause.wait(0.001)
 
     # --- control thread ---------------------------------------------------------------------------------------------
 
@@ -160,7 +166,10 @@ class Host:
             with self._node.turn(self._bootstrap.name):
                 instance = create_module(self._bootstrap, self._metadata)
                 self._node.proxy.expose(instance)
+                self._instance = instance
                 instance.init_logos(api)
+                if self._bootstrap.state is not None:
+                    restore_state(instance, self._bootstrap.state)
         except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything, SystemExit included
             from logoscore.session.wire_errors import format_traceback, safe_text
 

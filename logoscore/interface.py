@@ -72,6 +72,18 @@ class PluginInterface:
         """
         self.api = api
 
+    def about_to_unload(self) -> None:
+        """Called once before the module is unloaded or reloaded, in its turn; calls to other modules still work.
+
+        Not called when the process dies. It has the app's ``unload_timeout`` (3 s); then the process is ended. What it
+        raises is raised by ``unload_plugin``, after the module was unloaded all the same.
+
+        Two more methods are optional, for modules that keep something over a reload: ``save_state()`` returns it, any
+        value of the safe codec (at most 16 MiB), before ``about_to_unload``; the new instance's ``restore_state(state)``
+        gets it after ``init_logos``, before anybody can call. No call runs meanwhile. If ``save_state`` raises, the
+        module stays loaded, and ``reload_plugin`` raises that.
+        """
+
 
 def default_name(cls: type[PluginInterface]) -> str:
     """The name of a class that the app loads directly: its ``name``, or its class name in snake_case."""

@@ -6,47 +6,42 @@ Ready. What a chain that breaks had loaded is unloaded again, in reverse. Unload
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from logoscore.brokerage import Brokerage, Party
 from logoscore.dependencies import load_order, unload_order
-from logoscore.errors import ChannelClosedError, DependencyError, ModuleLoadError, StateError
+from logoscore.errors import ChannelClosedError, DependencyError, LogosError, ModuleLoadError, StateError
 from logoscore.launch import find_host
 from logoscore.metadata import BUILTIN_NAMES
-from logoscore.registry import CRASHED, KNOWN, LOADED, LOADING, UNLOADING, ModuleRecord, Registry
+from logoscore.registry import (
+    CRASHED,
+    GAVE_UP,
+    IDLE,
+    LOADED,
+    LOADING,
+    RESTARTING,
+    UNLOADING,
+    ModuleRecord,
+    Registry,
+)
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.supervisor import ExitStatus, Spawner, SupervisedHost
 from logoscore.tokens import new_token
 from logoscore.transport import messages as m
+from logoscore.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logoscore.policy import AccessRequest, Decision
+    from logoscore.settings import Settings
 
-__all__ = ["Lifecycle", "Settings"]
+__all__ = ["Lifecycle"]
 
 _ROUND_SECONDS: Final = 0.1
 _GRACE: Final = 1.0  # seconds in which running calls may finish before an unload
-
-
-@dataclass
-class Settings:
-    """What the app chose; see ``Core``."""
-
-    plugins_dirs: list[Path]
-    entry_points: bool
-    persistence_dir: Path | None
-    policy: Callable[[AccessRequest], bool | Decision | None] | None
-    default_timeout: float
-    load_timeout: float
-    unload_timeout: float
-    spin_microseconds: int
-    plugins: tuple[object, ...] = field(default_factory=tuple)
 
 
 class Lifecycle:
@@ -56,6 +51,11 @@ class Lifecycle:
         self.registry = registry
         self.brokerage = brokerage
         self.settings = settings
+        self.on_end: Callable[[ModuleRecord, ExitStatus], None] = _ignore
+        """Called when a loaded module's process has ended by itself."""
+        self.on_restarted: Callable[[ModuleRecord], None] = _ignore
+        """Called when a module that was waiting for its restart is loaded."""
+        self._watchdog = Watchdog(brokerage.ask_busy)
         self._spawner = Spawner()
         self._ending = False
 
@@ -78,7 +78,7 @@ class Lifecycle:
         except BaseException as exc:
             for record in reversed(mine):
                 if not self.registry.dependents(record.name):  # somebody else may need it by now
-                    self._unload_one(record, f"{name} could not be loaded")
+                    self.unload_one(record, f"{name} could not be loaded")
             if isinstance(exc, ModuleLoadError) and exc.module != name:
                 exc.args = (f"{name!r} could not be loaded, because of its dependency: {exc}",)
             raise
@@ -91,8 +91,9 @@ class Lifecycle:
                     raise StateError("the core is ending")
                 if record.state == LOADED:
                     return False
-                if record.state in {KNOWN, CRASHED}:
+                if record.state in IDLE:
                     self._check_dependencies(record)
+                    restarts = record.state == RESTARTING
                     record.advance("load")
                     break
             if not record.settled.wait(self.settings.load_timeout):
@@ -105,7 +106,15 @@ class Lifecycle:
                     record.host = record.pid = record.token = None
                     record.advance("failed")
             raise
+        if restarts:
+            record.restarts += 1
+            self.on_restarted(record)
         return True
+
+    def restart(self, record: ModuleRecord) -> None:
+        """Load a module that waits for its restart, and what it depends on; nothing if it waits no longer."""
+        if record.state == RESTARTING:
+            self.load(record.name)
 
     def _bring_up(self, record: ModuleRecord) -> None:
         spec = record.spec
@@ -135,11 +144,26 @@ class Lifecycle:
                 self._check_still_wanted(record)
                 record.advance("ready")
                 record.loaded_at = time.time()
+            self._watch(record, host)
         except BaseException as exc:
             self.brokerage.remove(party, ChannelClosedError(f"{record.name} could not be loaded: {exc}"))
             host.kill()
             host.join()
             raise
+
+    def _watch(self, record: ModuleRecord, host: SupervisedHost) -> None:
+        timeout = record.spec.metadata.limits.get("hang_timeout")
+        if not timeout:
+            return
+
+        def on_hung(reason: str) -> None:
+            host.reason = reason
+            # It is asked first, as in an unload, and what it does then may take its time.
+            threading.Thread(
+                target=host.stop, args=(0, self.settings.unload_timeout), name=f"logos-end-{record.name}", daemon=True
+            ).start()
+
+        self._watchdog.watch(record.name, timeout, on_hung)
 
     def _check_still_wanted(self, record: ModuleRecord) -> None:
         """Under the registry's lock: much may have happened while it was coming up."""
@@ -175,6 +199,7 @@ class Lifecycle:
             persistence_path=str(persistence) if persistence is not None else None,
             default_timeout=settings.default_timeout,
             spin_microseconds=settings.spin_microseconds,
+            state=_take_state(record),
         )
 
     def _ended_by_itself(self, record: ModuleRecord, party: Party, status: ExitStatus) -> None:
@@ -188,27 +213,64 @@ class Lifecycle:
                 record.advance("ended")
         if crashed or (current and record.state == LOADING):
             self.brokerage.remove(party, status.crash(record.name))
+        if crashed:
+            self._watchdog.forget(record.name)
+            self.on_end(record, status)
 
     # --- unloading --------------------------------------------------------------------------------------------------
 
     def unload(self, name: str, *, with_dependents: bool = True) -> list[str]:
         """Unload a module and its dependents; returns the order. Raises as ``Core.unload_plugin``."""
+        done, problems = self._unload_chain(name, with_dependents=with_dependents)
+        if problems:
+            raise problems[0]
+        return done
+
+    def _unload_chain(
+        self, name: str, *, with_dependents: bool = True, save: bool = False
+    ) -> tuple[list[str], list[LogosError]]:
+        """Unload a module and its dependents; returns the order, and what went wrong on the way.
+
+        Raises:
+            LogosError: it cannot be done, or (``save``) a ``save_state`` raised: then all of them are loaded as before.
+        """
         if name in BUILTIN_NAMES:
             raise StateError(f"{name} is built in and ends with the core")
-        self.registry.loaded(name)
         with self.registry.lock:
-            dependents = {each: self.registry.dependents(each) for each in self.registry.names(LOADED)}
-        order = unload_order(name, dependents)
-        if len(order) > 1 and not with_dependents:
-            raise DependencyError(
-                f"{name!r} cannot be unloaded alone: {', '.join(order[:-1])} depend on it", module=name
-            )
+            record = self.registry.get(name)
+            if record.state not in {RESTARTING, GAVE_UP}:
+                self.registry.loaded(name)
+            affected = {*self.registry.names(LOADED), name}
+            dependents = {each: self.registry.dependents(each) for each in affected}
+            order = unload_order(name, dependents)
+            if len(order) > 1 and not with_dependents:
+                raise DependencyError(
+                    f"{name!r} cannot be unloaded alone: {', '.join(order[:-1])} depend on it", module=name
+                )
+            if record.state in {RESTARTING, GAVE_UP}:
+                record.advance("unload")
+                order.remove(name)
+        done: list[str] = []
+        problems: list[LogosError] = []
         for each in order:
-            self._unload_one(self.registry.get(each), "it was unloaded")
-        return order
+            try:
+                problem = self.unload_one(self.registry.get(each), "it was unloaded", save=save)
+            except LogosError:
+                for former in reversed(done):
+                    self.load(former)
+                raise
+            done.append(each)
+            problems += [problem] if problem is not None else []
+        return done, problems
 
-    def _unload_one(self, record: ModuleRecord, why: str) -> None:
-        """Unload one module that nothing loaded depends on any more. Fine if somebody else has done it."""
+    def unload_one(self, record: ModuleRecord, why: str, *, save: bool = False) -> LogosError | None:
+        """Unload one module that nothing loaded depends on any more; returns what went wrong in its last moments.
+
+        Fine if somebody else has done it.
+
+        Raises:
+            LogosError: (``save``) its ``save_state`` raised; it stays loaded.
+        """
         while True:
             with self.registry.lock:
                 if record.state == LOADED:
@@ -216,24 +278,44 @@ class Lifecycle:
                     host: SupervisedHost = record.host
                     break
             if record.state not in {LOADING, UNLOADING} or not record.settled.wait(self.settings.load_timeout):
-                return
+                return None
+        self._watchdog.forget(record.name)
         try:
-            host.stop(_GRACE, self.settings.unload_timeout)
-        finally:
-            if host.exit is None:  # we were interrupted: no more patience
-                host.kill()
-            host.join()
-            party = self.brokerage.party(record.name)
-            if party is not None:
-                self.brokerage.remove(party, ChannelClosedError(f"module {record.name!r} has ended: {why}"))
+            host.stop(_GRACE, self.settings.unload_timeout, save=save)
+        except LogosError:
             with self.registry.lock:
-                record.last_exit = str(host.exit)
-                record.pid = record.token = record.host = record.loaded_at = None
-                record.advance("ended")
+                record.advance("refused")
+            self._watch(record, host)
+            raise
+        except BaseException:
+            host.kill()  # we were interrupted: no more patience
+            self._unloaded(record, host, why)
+            raise
+        self._unloaded(record, host, why)
+        record.saved_state = host.saved_state if save else None
+        return _problem(record.name, host)
+
+    def _unloaded(self, record: ModuleRecord, host: SupervisedHost, why: str) -> None:
+        host.join()
+        party = self.brokerage.party(record.name)
+        if party is not None:
+            self.brokerage.remove(party, ChannelClosedError(f"module {record.name!r} has ended: {why}"))
+        with self.registry.lock:
+            record.last_exit = str(host.exit)
+            record.pid = record.token = record.host = record.loaded_at = None
+            record.advance("ended")
 
     def reload(self, name: str) -> None:
         """Unload and load, dependents included. Raises as ``Core.reload_plugin``."""
-        for each in reversed(self.unload(name)):
+        if self.registry.get(name).state in {CRASHED, RESTARTING, GAVE_UP}:
+            self.load(name)
+            return
+        order, problems = self._unload_chain(name, save=True)
+        for problem in problems:
+            import logging
+
+            logging.getLogger("logoscore").warning("while %s was reloaded: %s", name, problem)
+        for each in reversed(order):
             self.registry.get(each).restarts += 1
             self.load(each)
 
@@ -255,7 +337,8 @@ class Lifecycle:
                     if record.host is not None:
                         record.host.kill()
         if CAPABILITY_MODULE in self.registry.names(LOADED):
-            self._unload_one(self.registry.get(CAPABILITY_MODULE), "the core ends")
+            self.unload_one(self.registry.get(CAPABILITY_MODULE), "the core ends")
+        self._watchdog.close()
         self._spawner.close()
         if interrupt is not None:
             raise interrupt
@@ -277,4 +360,26 @@ class Lifecycle:
         dependents = {name: self.registry.dependents(name) for name in loaded}
         for name in loaded:
             for each in unload_order(name, dependents):
-                self._unload_one(self.registry.get(each), "the core ends")
+                self.unload_one(self.registry.get(each), "the core ends")
+
+
+def _take_state(record: ModuleRecord) -> bytes | None:
+    """What the instance before it saved: for the next one only."""
+    state, record.saved_state = record.saved_state, None
+    return state
+
+
+def _problem(name: str, host: SupervisedHost) -> LogosError | None:
+    """What went wrong while a host ended, if its module is to blame."""
+    status = host.exit
+    assert status is not None
+    if host.hook_error is not None:
+        return host.hook_error
+    # Signals of ours end what hangs: that is an unload as it should be.
+    if status.exit_code or (status.signal_name is not None and not host.signalled):
+        return status.crash(name)
+    return None
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens."""

@@ -79,6 +79,9 @@ class Metadata:
     max_workers: int | None = None
     """How many calls at once under ``"multi"``, where None becomes 8."""
     restart: str = "never"
+    """When its process has ended by itself: ``"never"``, ``"on-failure"`` or ``"always"`` start it again."""
+    restart_with_dependencies: bool = False
+    """Whether it is unloaded and loaded again when a dependency of it is restarted."""
     limits: dict[str, int | float] = field(default_factory=dict, hash=False)
     interpreter: str | None = None
     codec: str = "safe"
@@ -290,6 +293,12 @@ def _workers(value: Any) -> int:
     return value
 
 
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise WrongValueError(f"must be true or false, not {kind(value)}")
+    return value
+
+
 def _limits(value: Any) -> dict[str, int | float]:
     if not isinstance(value, dict):
         raise WrongValueError(f"must be an object, not {kind(value)}")
@@ -315,6 +324,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "concurrency": _one_of(*CONCURRENCIES),
     "max_workers": _workers,
     "restart": _one_of(*RESTARTS),
+    "restart_with_dependencies": _yes_or_no,
     "limits": _limits,
     "interpreter": _word,
     "codec": _one_of(*CODECS),

@@ -2,9 +2,14 @@
 
           load               ready
 known ──────────▶ loading ──────────▶ loaded ──────────▶ unloading ──────▶ known
-  ▲                  │ failed            │ ended  unload             ended
-  └──────────────────┘                   ▼
+  ▲                  │ failed           ▲ │ ended  unload  │        ended
+  └──────────────────┘                  └─┼────────────────┘ refused (its state could not be saved)
+                                          ▼
                                       crashed ── load ──▶ loading
+                                          │ restart                        give up
+                                          ▼                                (also from known and crashed)
+                                     restarting ── load ──▶ loading        restarting ─────────▶ gave_up ── load ──▶ loading
+                                          └── unload ──▶ known
 """
 
 from __future__ import annotations
@@ -21,9 +26,12 @@ from logoscore.plugins.spec import ModuleSpec
 
 __all__ = [
     "CRASHED",
+    "GAVE_UP",
+    "IDLE",
     "KNOWN",
     "LOADED",
     "LOADING",
+    "RESTARTING",
     "TRANSITIONS",
     "UNLOADING",
     "ModuleRecord",
@@ -36,6 +44,11 @@ LOADING: Final = "loading"
 LOADED: Final = "loaded"
 UNLOADING: Final = "unloading"
 CRASHED: Final = "crashed"
+RESTARTING: Final = "restarting"
+GAVE_UP: Final = "gave_up"
+
+IDLE: Final = frozenset({KNOWN, CRASHED, RESTARTING, GAVE_UP})
+"""The states in which a module has no process, and can be loaded."""
 
 TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (KNOWN, "load"): LOADING,
@@ -45,6 +58,16 @@ TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
     (LOADED, "unload"): UNLOADING,
     (LOADED, "ended"): CRASHED,
     (UNLOADING, "ended"): KNOWN,
+    (UNLOADING, "refused"): LOADED,
+    (CRASHED, "restart"): RESTARTING,
+    (KNOWN, "restart"): RESTARTING,  # a restart has failed, and is tried again
+    (RESTARTING, "load"): LOADING,
+    (RESTARTING, "unload"): KNOWN,
+    (CRASHED, "give up"): GAVE_UP,
+    (KNOWN, "give up"): GAVE_UP,
+    (RESTARTING, "give up"): GAVE_UP,
+    (GAVE_UP, "load"): LOADING,
+    (GAVE_UP, "unload"): KNOWN,
 }
 """(state, what happens) → next state. What is not here cannot happen."""
 
@@ -67,9 +90,14 @@ class ModuleRecord:
     """Whoever supervises its process while it has one."""
     settled: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set while the state is not a passing one (loading, unloading)."""
+    left_restarting: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set while it does not wait for its restart."""
+    saved_state: bytes | None = field(default=None, repr=False)
+    """What its ``save_state`` returned at a reload, encoded, until ``restore_state`` gets it."""
 
     def __post_init__(self) -> None:
         self.settled.set()
+        self.left_restarting.set()
 
     @property
     def name(self) -> str:
@@ -85,10 +113,15 @@ class ModuleRecord:
         if after is None:
             raise StateError(f"{self.name} is {self.state}: {happening!r} cannot happen now")
         self.state = after
-        if after in {LOADING, UNLOADING}:
-            self.settled.clear()
-        else:
-            self.settled.set()
+        _set(self.settled, after not in {LOADING, UNLOADING})
+        _set(self.left_restarting, after != RESTARTING)
+
+
+def _set(event: threading.Event, value: bool) -> None:
+    if value:
+        event.set()
+    else:
+        event.clear()
 
 
 @dataclass(frozen=True)
@@ -126,7 +159,7 @@ class Registry:
             record = self._records.get(spec.name)
             if record is None:
                 record = self._records[spec.name] = ModuleRecord(spec)
-            elif record.state in {KNOWN, CRASHED}:
+            elif record.state in IDLE:
                 record.spec = spec
             elif record.spec.path != spec.path:
                 raise StateError(f"a module {spec.name!r} from {record.spec.path} is {record.state} already")
@@ -136,10 +169,10 @@ class Registry:
         """After a new scan: add what was found, forget what vanished and is neither loaded nor in ``keep``."""
         with self.lock:
             for name, record in list(self._records.items()):
-                if name not in specs and name not in keep and record.state in {KNOWN, CRASHED}:
+                if name not in specs and name not in keep and record.state in IDLE - {RESTARTING}:
                     del self._records[name]
             for spec in specs.values():
-                if spec.name not in self._records or self._records[spec.name].state in {KNOWN, CRASHED}:
+                if spec.name not in self._records or self._records[spec.name].state in IDLE:
                     self.add(spec)
 
     def get(self, name: str) -> ModuleRecord:
@@ -177,7 +210,7 @@ class Registry:
     @staticmethod
     def not_loaded(record: ModuleRecord) -> LogosError:
         """The error for a module that is known but has no process."""
-        why = f" (it crashed: {record.last_exit})" if record.state == CRASHED else ""
+        why = f" (it crashed: {record.last_exit})" if record.state in {CRASHED, RESTARTING, GAVE_UP} else ""
         return ModuleNotLoadedError(f"module {record.name!r} is {record.state}, not loaded{why}", module=record.name)
 
     def names(self, *states: str) -> list[str]:

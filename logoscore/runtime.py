@@ -12,15 +12,17 @@ from logoscore.brokerage import Brokerage
 from logoscore.callbacks import Callbacks
 from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
-from logoscore.lifecycle import Lifecycle, Settings
+from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.core_manager import CoreManager
 from logoscore.plugins.spec import DiscoveryFailure
-from logoscore.registry import CRASHED, KNOWN, LOADED, Registry
+from logoscore.registry import IDLE, LOADED, Registry
 from logoscore.rights import CoreRights
 from logoscore.session.api import LogosAPI
 from logoscore.session.node import CAPABILITY_MODULE
+from logoscore.settings import Settings
+from logoscore.supervision import Notices, Supervision
 from logoscore.transport.segment import sweep
 from logoscore.transport.spin import Spinner
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
+_COLLECTED_SECONDS: Final = 30.0
 CORE: Final = "core"
 CORE_MANAGER: Final = "core_manager"
 
@@ -87,6 +90,10 @@ class Runtime:
             self._hooks.register(plugin)
         self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy))
         self._lifecycle = Lifecycle(self.registry, self.brokerage, self.settings)
+        self._notices = Notices(lambda name, *data: self._parties[CORE_MANAGER].api.trigger(name, *data))
+        self._supervision = Supervision(self.registry, self._lifecycle, self._notices, self.settings.restarts)
+        self._lifecycle.on_end = self._supervision.ended
+        self._lifecycle.on_restarted = self._supervision.restarted
         spinner = Spinner(self.settings.spin_microseconds)
         for name, transparent in ((CORE, False), (CORE_MANAGER, True)):
             self._parties[name] = LocalParty(name, self.brokerage, self.settings.default_timeout, spinner, transparent)
@@ -135,10 +142,28 @@ class Runtime:
             self.state = "ended"
             self._ended.set()
 
+    def cleanup_collected(self) -> None:
+        """When nobody holds the Core any more, or the interpreter exits.
+
+        The garbage collector may run this anywhere, also in a thread of ours, in the middle of what a clean-up needs. So
+        it goes to a thread of its own, which this one waits for only where that is safe.
+        """
+        thread = threading.Thread(target=self.cleanup, name="logos-cleanup")
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter exits: no more threads, and nobody is in the middle of anything
+            self.cleanup()
+            return
+        if not threading.current_thread().name.startswith("logos-"):
+            thread.join(_COLLECTED_SECONDS)
+
     def _end(self) -> None:
         try:
+            self._supervision.end()
             self._lifecycle.end()
         finally:
+            self._supervision.join()
+            self._notices.close()
             error = ChannelClosedError("the core has ended")
             for party in self._parties.values():
                 self.brokerage.remove(party.party, error)
@@ -193,7 +218,7 @@ class Runtime:
         spec, pickled = ship(cls)
         with self.registry.lock:
             record = self.registry.add(spec)
-            if record.state in {KNOWN, CRASHED}:
+            if record.state in IDLE:
                 record.pickled = pickled
         self._processed.add(spec.name)
         return spec.name

@@ -24,12 +24,13 @@ from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
 from logoscore.launch import HostCommand, HostProcess, start_host
+from logoscore.session.wire_errors import from_wire
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
 
 __all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
 
-_MAX_CONTROL_MESSAGE: Final = 1 << 20  # what a host may send: small things only
+_MAX_CONTROL_MESSAGE: Final = m.MAX_STATE + (1 << 16)  # what a host may send: but for its saved state small things only
 _STDERR_PATIENCE_MS: Final = 200
 _STDERR_LINES: Final = 50
 _STDERR_BYTES: Final = 16384
@@ -45,20 +46,23 @@ class ExitStatus:
     exit_code: int | None
     signal_name: str | None
     stderr: str
+    reason: str | None = None
+    """Why the core ended it, if it did so of its own accord (the watchdog)."""
 
     @classmethod
-    def of(cls, pid: int | None, status: int | None, stderr: str) -> ExitStatus:
+    def of(cls, pid: int | None, status: int | None, stderr: str, reason: str | None = None) -> ExitStatus:
         """From the status that ``poll`` gave (negative: a signal)."""
         if status is None or status >= 0:
-            return cls(pid, status, None, stderr)
+            return cls(pid, status, None, stderr, reason)
         try:
             name = signal.Signals(-status).name
         except ValueError:
             name = f"signal {-status}"
-        return cls(pid, None, name, stderr)
+        return cls(pid, None, name, stderr, reason)
 
     def __str__(self) -> str:
-        return f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
+        how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
+        return f"{how}: {self.reason}" if self.reason else how
 
     def crash(self, module: str) -> ModuleCrashedError:
         """The error for everybody who depended on ``module``."""
@@ -130,6 +134,12 @@ class SupervisedHost:
         self.name = name
         self.pid: int | None = None
         self.violation: LogosError | None = None
+        self.reason: str | None = None  # why the core ends it of its own accord
+        self.hook_error: LogosError | None = None  # what about_to_unload raised
+        self.saved_state: bytes | None = None
+        self._refusal: LogosError | None = None
+        self.signalled = False  # we have ended it by a signal
+        self._parted = threading.Event()  # it has ended, or refuses to
         self._on_message = on_message
         self._on_end = on_end
         self._hello = threading.Event()
@@ -292,6 +302,13 @@ class SupervisedHost:
         elif isinstance(message, m.LoadFailed):
             self._failure = message
             self._settled.set()
+        elif isinstance(message, m.StateSaved):
+            self.saved_state = message.state
+        elif isinstance(message, m.StateRefused):
+            self._refusal = from_wire(message.error)
+            self._parted.set()
+        elif isinstance(message, m.HookFailed):
+            self.hook_error = from_wire(message.error)
         else:
             self._on_message(message)
 
@@ -328,13 +345,14 @@ class SupervisedHost:
             _live.discard(self)
             self._pipe.close()
             os.close(self._stderr)
-            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail())
+            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail(), self.reason)
             self._hello.set()
             self._settled.set()
             try:
                 self._on_end(self._exit)
             finally:
                 self._ended.set()
+                self._parted.set()
 
     def _await_process(self) -> int | None:
         """Reap the process, killing it if it does not end by itself. None: ended, but nobody can say how."""
@@ -363,14 +381,26 @@ class SupervisedHost:
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
-    def stop(self, grace: float, patience: float) -> ExitStatus:
-        """End it in order: ask (what runs has ``grace`` seconds), then SIGTERM, then SIGKILL, ``patience`` s apart."""
-        self.send(m.Unload(grace))
-        if not self._ended.wait(grace + patience):
+    def stop(self, grace: float, patience: float, *, save: bool = False) -> ExitStatus:
+        """End it in order: ask (what runs has ``grace`` seconds), then SIGTERM, then SIGKILL, ``patience`` s apart.
+
+        ``save``: ask for its state, too, which is ``saved_state`` then.
+
+        Raises:
+            LogosError: what its ``save_state`` raised; it goes on.
+        """
+        self._parted.clear()
+        self._refusal = None
+        if self._exit is not None:
+            return self._exit
+        self.send(m.Unload(grace, save))
+        if not self._parted.wait(grace + patience):
             self._signal(signal.SIGTERM)
             if not self._ended.wait(patience):
                 self.kill()
-                self._ended.wait()
+        if self._refusal is not None and self._exit is None:
+            raise self._refusal
+        self._ended.wait()
         assert self._exit is not None
         return self._exit
 
@@ -383,6 +413,7 @@ class SupervisedHost:
         with self._process_lock:
             if self.pid is not None and not self._gone:
                 with contextlib.suppress(ProcessLookupError):
+                    self.signalled = True
                     os.kill(self.pid, number)
 
     def join(self) -> None:

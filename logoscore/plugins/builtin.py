@@ -30,6 +30,7 @@ def builtin_spec(name: str) -> ModuleSpec:
             "type": "core",
             "concurrency": "multi",
             "max_workers": 64,
+            "restart": "always",  # without the capability module nobody new can be reached
         },
         f"{name} (built in)",
     )

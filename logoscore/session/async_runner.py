@@ -5,6 +5,7 @@ asyncio is imported only then: it costs a host tens of milliseconds.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,22 @@ class AsyncRunner:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._beats = 0
+        self._beating = False
+
+    def beat(self) -> int | None:
+        """How often the loop has come round when it was asked to; asks again. None: there is no loop."""
+        with self._lock:
+            loop = self._loop
+        if loop is not None and not self._beating:
+            self._beating = True
+            with contextlib.suppress(RuntimeError):  # it has just been closed
+                loop.call_soon_threadsafe(self._come_round)
+        return None if loop is None else self._beats
+
+    def _come_round(self) -> None:
+        self._beats += 1
+        self._beating = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -121,6 +121,7 @@ class RunningCall:
         before_wait: called before this call waits, so that somebody else reads its channel meanwhile.
         loop_thread: for a coroutine, the thread of its loop, which must never wait for a turn.
         turn_coming: for a coroutine, the future of the turn that it stands in the queue for.
+        waited: how often this call has waited for something that it asked for itself; -1: its turn has not come yet.
         waits: for a coroutine, how many calls of its own it awaits; it may be more than one (``asyncio.gather``).
     """
 
@@ -135,6 +136,7 @@ class RunningCall:
         "on_cancel",
         "peer",
         "turn_coming",
+        "waited",
         "waits",
     )
 
@@ -148,6 +150,7 @@ class RunningCall:
         self.loop_thread = 0
         self.has_turn = True
         self.ended = False
+        self.waited = -1
         self.waits = 0
         self.turn_coming: Any = None
 
@@ -163,6 +166,7 @@ class RunningCall:
             if self.gate is None or not self.has_turn:
                 return False
             self.has_turn = False
+        self.waited += 1
         self.gate.leave()
         return True
 
@@ -171,6 +175,11 @@ class RunningCall:
         assert self.gate is not None
         self.gate.enter()
         self.has_turn = True
+
+    @property
+    def runs_in_a_thread(self) -> bool:
+        """Whether a thread runs it now: it is no coroutine, has its turn, and does not wait for its own calls."""
+        return self.has_turn and self.waited >= 0 and not self.loop_thread and not self.ended
 
     def end(self) -> None:
         """It has ended, and with it its turn."""

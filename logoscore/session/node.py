@@ -18,7 +18,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
-from logoscore.errors import CallTimeoutError, ChannelClosedError, LogosError, StateError, UnknownModuleError
+from logoscore.errors import (
+    CallTimeoutError,
+    ChannelClosedError,
+    LogosError,
+    ModuleCrashedError,
+    ModuleNotLoadedError,
+    StateError,
+    UnknownModuleError,
+)
 from logoscore.interface import Event
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
@@ -97,6 +105,7 @@ class Node:
         self._answers: dict[int, _Answer] = {}
         self._clients: dict[str, LogosAPIClient] = {}
         self._call_links: dict[int, CallLink] = {}
+        self._in_turn: dict[int, RunningCall] = {}  # by number: the module's code that runs otherwise than in a call
         self.hearing = Hearing(self)
         _nodes.add(self)
         self._handlers: dict[type, Callable[[Any, Sequence[int]], object]] = {
@@ -206,9 +215,26 @@ class Node:
             link.cancel(msg.call)
 
     def _query(self, msg: m.Query, _: Sequence[int]) -> None:
-        self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
+        if msg.what == "busy":
+            self._send(m.Done(msg.request, self.busy()))
+        else:
+            self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
 
-    # --- to the core ------------------------------------------------------------------------------------------------
+    def busy(self) -> list[list[int]]:
+        """What runs and waits for nobody, as keys: one that stays the same over a while has hung for so long.
+
+        A call that makes calls of its own changes its key with each; so does the event loop, each time that it comes
+        round, and a coroutine that awaits something is nobody's burden but the loop's.
+        """
+        keys = [
+            [link.link, number, call.waited]
+            for link in self.provider.links()
+            for number, call in list(link.running.items())
+            if call.runs_in_a_thread
+        ]
+        keys += [[0, number, call.waited] for number, call in list(self._in_turn.items()) if call.runs_in_a_thread]
+        beat = self.proxy.loop_beat()
+        return keys if beat is None else [*keys, [-1, beat]]
 
     def request(self, make: Callable[[int], Any], deadline: int) -> Any:
         """Send the message that ``make(request number)`` gives and wait for its answer.
@@ -253,11 +279,22 @@ class Node:
         return name
 
     def authenticate(self, target: str, deadline: int) -> None:
-        """Get a fresh token for ``target`` from the capability module; the one before is void."""
-        if target != CAPABILITY_MODULE and self.name != CAPABILITY_MODULE:
-            capability = self.client(CAPABILITY_MODULE)
-            token = capability.call("requestModule", self.name, target, timeout=seconds_left(deadline))
-            self.tokens.hold(target, token)
+        """Get a fresh token for ``target`` from the capability module; the one before is void.
+
+        Should the capability module end meanwhile, this waits until it is back: asking twice does no harm.
+        """
+        if target == CAPABILITY_MODULE or self.name == CAPABILITY_MODULE:
+            return
+        capability = self.client(CAPABILITY_MODULE)
+        while True:
+            try:
+                token = capability.call("requestModule", self.name, target, timeout=seconds_left(deadline))
+                break
+            except (ModuleCrashedError, ModuleNotLoadedError) as error:
+                if error.module != CAPABILITY_MODULE:
+                    raise
+                capability.wait_ready(seconds_left(deadline))
+        self.tokens.hold(target, token)
 
     def cancel(self, link: int, call: int) -> None:
         """Tell the callee that a call was given up."""
@@ -293,14 +330,26 @@ class Node:
 
     @contextmanager
     def _turn(self, peer: str) -> Any:
-        call = RunningCall(peer, FOREVER, self.gate, None)
         self.gate.enter()
+        try:
+            with self.in_turn(peer, has_turn=True):
+                yield
+        finally:
+            self.gate.leave()
+
+    @contextmanager
+    def in_turn(self, peer: str, *, has_turn: bool) -> Any:
+        """Run the body like a call from ``peer`` that has its turn already, or (``has_turn``) runs without one."""
+        call = RunningCall(peer, FOREVER, self.gate if has_turn else None, None)
+        call.waited = 0
         token = current_call.set(call)
+        number = next(self._requests)
+        self._in_turn[number] = call
         try:
             yield
         finally:
+            del self._in_turn[number]
             current_call.reset(token)
-            self.gate.leave()
 
     def turn(self, peer: str) -> AbstractContextManager[None]:
         """Run the body like a call from ``peer``: in its turn, with nested calls giving it away."""

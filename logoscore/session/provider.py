@@ -183,6 +183,7 @@ class ModuleProxy:
         if not self.gate.enter(frame.deadline):
             del link.running[frame.call_id]
             return  # the caller has given up long since
+        call.waited = 0
         self.calls += 1
         if method.is_async:
             self._start_coroutine(method, args, kwargs, frame, link, call)
@@ -295,6 +296,10 @@ class ModuleProxy:
         if stream is not None:
             stream.close()
 
+    def loop_beat(self) -> int | None:
+        """A number that changes while the event loop comes round; None if there is no loop."""
+        return self._runner.beat()
+
     def close(self) -> None:
         """No more async methods: their loop ends."""
         self._runner.stop()
@@ -356,6 +361,10 @@ class LogosAPIProvider:
         """End all of them."""
         for link in list(self._links):
             self.close_link(link, error)
+
+    def links(self) -> list[ServingLink]:
+        """The incoming channels."""
+        return list(self._links.values())
 
     def busy(self) -> bool:
         """Whether a call runs, or its reply is being sent."""

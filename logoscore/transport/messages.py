@@ -22,6 +22,9 @@ EVENTS: Final = "events"
 
 PROTOCOL_VERSION: Final = 1
 
+MAX_STATE: Final = 16 << 20
+"""Bytes of the largest state that a module may hand over at a reload."""
+
 CODEC_IDS: Final = {"safe": 0, "cloudpickle": 1}
 """Names of codecs, as in metadata, and their numbers in a frame."""
 
@@ -77,6 +80,7 @@ class Bootstrap(_SecretMessage):
     persistence_path: str | None
     default_timeout: float
     spin_microseconds: int
+    state: bytes | None = None  # what the instance before it saved, encoded by itself; nobody else reads it
 
 
 class Start(_Message):
@@ -151,16 +155,23 @@ class CancelCall(_Message):
 
 
 class Query(_Message):
-    """Ask a host about itself. Answered with Done: ``"stats"`` → {"calls": int, "events": int}."""
+    """Ask a host about itself. Answered with Done.
+
+    ``"stats"`` → {"calls": int, "events": int}; ``"busy"`` → see ``Node.busy``.
+    """
 
     request: int
     what: str
 
 
 class Unload(_Message):
-    """End: finish what runs within ``grace`` seconds, then exit."""
+    """End: finish what runs within ``grace`` seconds, then exit.
+
+    ``save``: send what ``save_state`` gives first, with StateSaved, or stay, after StateRefused.
+    """
 
     grace: float
+    save: bool = False
 
 
 ToParty = (
@@ -199,6 +210,24 @@ class LoadFailed(_Message):
     type_name: str
     message: str
     traceback: str
+
+
+class StateSaved(_Message):
+    """What ``save_state`` returned, encoded; None: the module has none, or its calls did not end."""
+
+    state: bytes | None
+
+
+class StateRefused(_Message):
+    """``save_state`` raised: the module stays."""
+
+    error: WireError
+
+
+class HookFailed(_Message):
+    """``about_to_unload`` raised; the host ends all the same."""
+
+    error: WireError
 
 
 class OpenLink(_Message):
@@ -251,6 +280,9 @@ FromParty = (
     Hello
     | Ready
     | LoadFailed
+    | StateSaved
+    | StateRefused
+    | HookFailed
     | OpenLink
     | Attached
     | LinkFailed

@@ -16,16 +16,19 @@ from logoscore.metadata import parse_metadata
 from logoscore.plugins.spec import ModuleSpec
 from logoscore.registry import (
     CRASHED,
+    GAVE_UP,
+    IDLE,
     KNOWN,
     LOADED,
     LOADING,
+    RESTARTING,
     TRANSITIONS,
     UNLOADING,
     ModuleRecord,
     Registry,
 )
 
-STATES = (KNOWN, LOADING, LOADED, UNLOADING, CRASHED)
+STATES = (KNOWN, LOADING, LOADED, UNLOADING, CRASHED, RESTARTING, GAVE_UP)
 HAPPENINGS = sorted({happening for _, happening in TRANSITIONS})
 #: How to get there, from a new record.
 WAYS = {
@@ -34,6 +37,8 @@ WAYS = {
     LOADED: ("load", "ready"),
     UNLOADING: ("load", "ready", "unload"),
     CRASHED: ("load", "ready", "ended"),
+    RESTARTING: ("load", "ready", "ended", "restart"),
+    GAVE_UP: ("load", "ready", "ended", "give up"),
 }
 
 
@@ -69,6 +74,16 @@ def test_the_table_is_this() -> None:
         ("loaded", "unload"): "unloading",
         ("loaded", "ended"): "crashed",
         ("unloading", "ended"): "known",
+        ("unloading", "refused"): "loaded",
+        ("crashed", "restart"): "restarting",
+        ("known", "restart"): "restarting",
+        ("restarting", "load"): "loading",
+        ("restarting", "unload"): "known",
+        ("crashed", "give up"): "gave_up",
+        ("known", "give up"): "gave_up",
+        ("restarting", "give up"): "gave_up",
+        ("gave_up", "load"): "loading",
+        ("gave_up", "unload"): "known",
     }
 
 
@@ -106,7 +121,7 @@ def test_another_module_of_the_name_replaces_one_without_a_process_only(state: s
     modules = registry(m=state)
     record = modules.get("m")
     replacement = spec("m", "elsewhere")
-    if state in {KNOWN, CRASHED}:
+    if state in IDLE:
         assert modules.add(replacement) is record
         assert record.spec is replacement
     else:
@@ -138,7 +153,7 @@ def test_loaded_wants_a_loaded_one(state: str) -> None:
     with pytest.raises(ModuleNotLoadedError, match=f"'m' is {state}, not loaded") as caught:
         modules.loaded("m")
     assert caught.value.module == "m"
-    assert ("SIGSEGV" in str(caught.value)) is (state == CRASHED)
+    assert ("SIGSEGV" in str(caught.value)) is (state in {CRASHED, RESTARTING, GAVE_UP})
 
 
 def test_a_new_scan_forgets_what_vanished_and_has_no_process() -> None:
@@ -215,7 +230,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(name=modules, place=st.sampled_from(["here", "elsewhere"]))
     def add(self, name: str, place: str) -> None:
-        if self.states.get(name, KNOWN) in {KNOWN, CRASHED}:
+        if self.states.get(name, KNOWN) in IDLE:
             self.registry.add(spec(name, place))
             self.states.setdefault(name, KNOWN)
             self.places[name] = place
@@ -243,10 +258,10 @@ class RegistryMachine(RuleBasedStateMachine):
     def scan(self, found: set[str], keep: set[str]) -> None:
         self.registry.replace_known({name: spec(name, "elsewhere") for name in found}, keep)
         for name, state in list(self.states.items()):
-            if name not in found | keep and state in {KNOWN, CRASHED}:
+            if name not in found | keep and state in IDLE - {RESTARTING}:
                 del self.states[name], self.places[name]
         for name in found:
-            if self.states.setdefault(name, KNOWN) in {KNOWN, CRASHED}:
+            if self.states.setdefault(name, KNOWN) in IDLE:
                 self.places[name] = "elsewhere"
 
     @invariant()
@@ -258,6 +273,7 @@ class RegistryMachine(RuleBasedStateMachine):
             record = self.registry.get(name)
             assert record.spec.path == Path("/") / self.places[name] / name
             assert record.settled.is_set() is (state not in {LOADING, UNLOADING})
+            assert record.left_restarting.is_set() is (state != RESTARTING)
             assert self.registry.info(name).state == state
         for state in STATES:
             assert self.registry.names(state) == sorted(name for name, each in self.states.items() if each == state)

@@ -1,0 +1,121 @@
+"""The end of a module, in its host: its calls end, its state is saved, its hook is called.
+
+    Unload ─▶ running calls end (within the grace), new ones wait ─▶ save_state ─ raised ─▶ StateRefused, and on it goes
+                                                                        │
+                                                      StateSaved ◀──────┘──▶ about_to_unload ─▶ exit
+
+Rules: it runs in the main thread, in the module's turn, so that no call runs beside it. A call that does not end costs
+the module its saved state, not its hook. Whatever hangs in here is ended by the core, with SIGTERM and SIGKILL.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from logoscore.errors import LogosError, SerializationError
+from logoscore.session.execution import deadline_after, seconds_left
+from logoscore.session.node import Node
+from logoscore.session.wire_errors import remote_error, to_wire
+from logoscore.transport import messages as m
+from logoscore.transport.codec import SAFE
+from logoscore.transport.frame import BUFFERS, join_payload, split_payload
+from logoscore.transport.messages import MAX_STATE
+
+__all__ = ["Farewell", "restore_state"]
+
+
+class Farewell:
+    """One attempt to end a module.
+
+    Args:
+        instance: the module.
+        send: sends a message to the core.
+    """
+
+    def __init__(self, instance: Any, node: Node, send: Callable[[Any], None]) -> None:
+        self._instance = instance
+        self._node = node
+        self._send = send
+
+    def run(self, unload: m.Unload) -> bool:
+        """Prepare the module's end. False: it must go on, because its state cannot be saved."""
+        end = deadline_after(unload.grace)
+        self._drain(end)
+        with ExitStack() as stack:
+            quiet = self._silence(stack, end)
+            if unload.save and not self._save(quiet=quiet):
+                return False
+            self._say_goodbye(quiet=quiet)
+            stack.pop_all()  # whoever waits for a turn gets none any more
+        return True
+
+    def _drain(self, end: int) -> None:
+        """Let what runs finish, replies included."""
+        pause = threading.Event()
+        while self._node.provider.busy() and seconds_left(end) > 0:
+            pause.wait(0.001)
+
+    def _silence(self, stack: ExitStack, end: int) -> bool:
+        """Take every turn that there is. False if a call keeps its own."""
+        gate = self._node.gate
+        for _ in range(gate.limit):
+            if not gate.enter(end):
+                return False
+            stack.callback(gate.leave)
+        return True
+
+    def _save(self, *, quiet: bool) -> bool:
+        save_state = getattr(self._instance, "save_state", None)
+        if save_state is None or not quiet:
+            self._send(m.StateSaved(None))
+            return True
+        try:
+            with self._node.in_turn(self._node.name, has_turn=True):
+                state = _encode(save_state())
+        except SystemExit:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything; the core hears of it
+            self._send(m.StateRefused(to_wire(_as_error(exc, self._node.name, "save_state"))))
+            return False
+        self._send(m.StateSaved(state))
+        return True
+
+    def _say_goodbye(self, *, quiet: bool) -> None:
+        hook = getattr(self._instance, "about_to_unload", None)
+        if hook is None:
+            return
+        try:
+            with self._node.in_turn(self._node.name, has_turn=quiet):
+                hook()
+        except SystemExit:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - likewise
+            self._send(m.HookFailed(to_wire(_as_error(exc, self._node.name, "about_to_unload"))))
+
+
+def _as_error(exc: BaseException, module: str, method: str) -> LogosError:
+    return exc if isinstance(exc, SerializationError) else remote_error(exc, module, method)
+
+
+def _encode(state: Any) -> bytes:
+    head, buffers = SAFE.encode(state, "state")
+    flags = BUFFERS if buffers else 0
+    encoded = b"".join((bytes([flags]), *(join_payload(head, buffers) if buffers else [head])))
+    if len(encoded) > MAX_STATE:
+        raise SerializationError(
+            f"a saved state has at most {MAX_STATE} bytes; this one has {len(encoded)}", path="state"
+        )
+    return encoded
+
+
+def restore_state(instance: Any, state: bytes) -> None:
+    """Give a new instance what the one before it saved. A class that no longer wants any says nothing of it: a warning."""
+    restore = getattr(instance, "restore_state", None)
+    if restore is None:
+        print(f"{type(instance).__name__} has no restore_state: the saved state is dropped", file=sys.stderr)
+        return
+    restore(SAFE.decode(*split_payload(state[1:], state[0])))

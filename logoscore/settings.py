@@ -1,0 +1,47 @@
+"""What the app chose, as plain values; see ``Core``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from logoscore.policy import AccessRequest, Decision
+
+__all__ = ["RestartLimits", "Settings"]
+
+
+@dataclass(frozen=True)
+class RestartLimits:
+    """How hard supervision tries: at most ``intensity`` restarts of one module within ``period`` seconds.
+
+    The first comes at once. The pause before the second is ``backoff`` seconds, and doubles, up to ``longest_backoff``.
+    """
+
+    intensity: int = 5
+    period: float = 60.0
+    backoff: float = 0.1
+    longest_backoff: float = 10.0
+
+    def pause(self, before: int) -> float:
+        """Seconds to wait before a restart that ``before`` others came before, within the period."""
+        return min(self.backoff * 2 ** min(before - 1, 30), self.longest_backoff) if before else 0.0
+
+
+@dataclass
+class Settings:
+    """Times are in seconds."""
+
+    plugins_dirs: list[Path]
+    entry_points: bool
+    persistence_dir: Path | None
+    policy: Callable[[AccessRequest], bool | Decision | None] | None
+    default_timeout: float
+    load_timeout: float
+    unload_timeout: float
+    spin_microseconds: int
+    plugins: tuple[object, ...] = ()
+    restarts: RestartLimits = field(default_factory=RestartLimits)
