@@ -33,12 +33,8 @@ _BUILTIN_SOURCE: Final = "builtin"
 _NO_CONTROL: Final = 70  # exit code of a host whose control thread failed (EX_SOFTWARE)
 
 
-def spawned_main(control_fd: int, stderr_fd: int) -> None:
+def spawned_main(control_fd: int) -> None:
     """The target of a host started by multiprocessing."""
-    os.dup2(stderr_fd, 2)
-    os.close(stderr_fd)
-    with contextlib.suppress(PermissionError):  # a session leader already
-        os.setsid()  # Ctrl-C reaches the app only, which unloads in order
     raise SystemExit(run_host(control_fd))
 
 

@@ -7,7 +7,8 @@ Two ways, one control plane:
 * ``host_entry.py`` (the seed's ``logos_host``), run by another interpreter or as an executable of its own, found through
   the module's metadata, ``LOGOS_HOST_PATH``, the application's directory, or next to the plugins directory.
 
-Neither puts a secret into argv or the environment.
+Neither puts a secret into argv or the environment. Either way a host has, from its first instruction on, a session of its
+own (Ctrl-C reaches the app only, which unloads in order) and its own stdin and stderr (see ``_start``).
 """
 
 from __future__ import annotations
@@ -35,6 +36,24 @@ class HostProcess(Protocol):
         """The exit status if it has ended (negative: the signal that ended it), else None. Reaps it."""
 
 
+def _start(argv: Sequence[str], fds: Sequence[int], stderr_fd: int) -> int:
+    """Start a process that gets ``fds`` and nothing else of ours; returns its pid, which the caller reaps.
+
+    Its stdin is empty: what the app's user types is not for modules. Its stdout is the app's, unless the app was started
+    without one: then descriptor 1 may be any file that the app has opened since.
+    """
+    child = subprocess.Popen(  # noqa: S603 - the command is the app's own configuration
+        argv,
+        pass_fds=fds,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if sys.__stdout__ is None else None,
+        stderr=stderr_fd,
+        start_new_session=True,
+    )
+    child.returncode = 0  # its supervisor reaps it: subprocess must not, nor warn that nobody has
+    return child.pid
+
+
 # --- by multiprocessing ---------------------------------------------------------------------------------------------
 
 
@@ -55,11 +74,10 @@ class _Popen(popen_spawn_posix.Popen):
             opened += [sentinel, child_end]
             child_reads, parent_writes = os.pipe()
             opened += [child_reads, parent_writes]
-            python = host_python()
             command = spawn.get_command_line(pipe_handle=child_reads)
-            command[0] = python
+            command[0] = host_python()
             self._fds.extend([child_reads, child_end])  # type: ignore[attr-defined]  # not in typeshed
-            self.pid = util.spawnv_passfds(os.fsencode(python), command, self._fds)  # type: ignore[attr-defined]  # not in typeshed
+            self.pid = _start(command, self._fds, process_obj.stderr_fd)  # type: ignore[attr-defined]
             self.sentinel = sentinel
             opened.remove(sentinel)
             self.finalizer = util.Finalize(self, os.close, (sentinel,))
@@ -89,6 +107,9 @@ def _preparation_data(name: str) -> dict[str, Any]:
 
 
 class _Process(context.SpawnProcess):
+    stderr_fd: int
+    """Where its stderr goes: a number of this process, of no meaning to the host."""
+
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
         return _Popen(process_obj)
@@ -188,12 +209,19 @@ def _command(path: Path, origin: str) -> HostCommand | None:
 
 
 class _ForeignHost:
-    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
-        self._popen = popen
-        self.pid: int | None = popen.pid
+    def __init__(self, pid: int) -> None:
+        self.pid: int | None = pid
+        self._status: int | None = None
 
     def poll(self) -> int | None:
-        return self._popen.poll()
+        if self._status is None and self.pid is not None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                return None  # somebody else has reaped it
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
 
 
 def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand | None) -> HostProcess:
@@ -203,19 +231,11 @@ def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand 
         OSError: it could not be started.
     """
     if command is not None:
-        popen = subprocess.Popen(  # noqa: S603 - the command is the app's own configuration
-            [*command.argv, "--control-fd", str(control_fd)],
-            pass_fds=[control_fd],
-            stdin=subprocess.DEVNULL,
-            stderr=stderr_fd,
-            start_new_session=True,
-        )
-        return _ForeignHost(popen)
+        return _ForeignHost(_start([*command.argv, "--control-fd", str(control_fd)], [control_fd], stderr_fd))
     from logoscore.host import spawned_main
 
-    host = _Process(
-        target=spawned_main, name=f"logos_host {name}", args=(_Descriptor(control_fd), _Descriptor(stderr_fd))
-    )
+    host = _Process(target=spawned_main, name=f"logos_host {name}", args=(_Descriptor(control_fd),))
+    host.stderr_fd = stderr_fd
     host.start()
     # We reap it ourselves. Left there, multiprocessing would join it at exit, also in a forked child that cannot.
     process._children.discard(host)  # type: ignore[attr-defined]

@@ -17,10 +17,11 @@ import pytest
 from acceptance.support import write_module
 from helpers import wait_until
 
-from logoscore.leaks import shared_memory
+from logoscore.transport.segment import process_start_time
 
 _MARK = "LOGOS_TEST_MARK"
 _PROC = Path("/proc")
+_SHM = Path("/dev/shm")
 END_SECONDS = 40.0
 """Every bound of an orderly end (grace, SIGTERM, SIGKILL, joins) together is far below this."""
 
@@ -182,6 +183,7 @@ class App:
                 start_new_session=True,
             )
         self.pid = self.process.pid
+        self._started = process_start_time(self.pid) or 0
 
     @property
     def out(self) -> str:
@@ -195,10 +197,10 @@ class App:
         return f"app {self.pid}, exit code {self.process.poll()}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
     def expect(self, line: str) -> re.Match[str]:
-        """Wait until stdout has a line that matches the pattern ``line``."""
+        """Wait until stdout has a whole line that matches the pattern ``line``."""
 
         def found() -> re.Match[str] | None:
-            match = re.search(rf"^{line}$", self.out, re.MULTILINE)
+            match = re.search(rf"^{line}\n", self.out, re.MULTILINE)
             assert match or self.process.poll() is None, f"{line!r} was not said by {self!r}"
             return match
 
@@ -212,19 +214,26 @@ class App:
 
     def finish(self, code: int | None = 0) -> str:
         """Wait for its end, with that exit code (None: any), and for the end of all it started; returns its stdout."""
+        self.wait(code)
+        self.assert_gone()
+        return self.out
+
+    def wait(self, code: int | None = 0) -> None:
+        """Wait for its end, with that exit code (None: any)."""
         try:
             ended = self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it did not end: {self!r}") from None
         assert code is None or ended == code, repr(self)
-        self.assert_gone()
-        return self.out
 
     def assert_gone(self) -> None:
         """No process and no name in shared memory is left."""
         wait_until(lambda: not processes_with(self.mark), what=f"the end of all processes of {self!r}")
-        mine = re.compile(rf"(sem\.)?logos\.{self.pid:x}\.")
-        wait_until(lambda: not any(map(mine.match, shared_memory())), what=f"empty /dev/shm after {self!r}")
+        assert not self.names(), f"left by {self!r}"
+
+    def names(self) -> list[str]:
+        """What it has in shared memory under a name. Others' names are there too, as other apps run beside this one."""
+        return sorted(entry.name for entry in _SHM.glob(f"*logos.{self.pid:x}.{self._started:x}.*"))
 
     def assert_quiet(self, *allowed: str) -> None:
         """Nothing on stderr looks like a defect of the runtime; lines with one of ``allowed`` do not count."""
@@ -245,6 +254,19 @@ class App:
 
         wait_until(none_left, what="the end of killed processes")
         self.process.wait(END_SECONDS)
+        for name in self.names():
+            (_SHM / name).unlink(missing_ok=True)  # or somebody's leak check would find them
+
+
+def check_each(apps: Mapping[str, App], check: Callable[[str, App], object]) -> None:
+    """Check apps that run side by side; every failure is told, with the name of its app."""
+    failures = []
+    for name, app in apps.items():
+        try:
+            check(name, app)
+        except AssertionError as error:
+            failures.append(f"{name}: {error}")
+    assert not failures, "\n\n".join(failures)
 
 
 Launch = Callable[..., App]
