@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint types layers check bench clean
+.PHONY: demo test lint types layers check bench fuzz clean
 
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
@@ -25,10 +25,14 @@ check: lint types layers test ## all that CI runs
 bench: $(VENV)/.installed ## measure against multiprocessing.Pipe and pyzmq on this machine
 	$(PY) -m benchmarks $(ARGS)
 
+FUZZ_SECONDS = $(or $(SECONDS),60)
+fuzz: $(VENV)/.installed ## look for bytes that break a reader: SECONDS=60 in all, or RUNS=n for each subject; ARGS="--keep codec"
+	tests/fuzz/run.sh $(VENV) $(if $(RUNS),--runs $(RUNS),--seconds $(FUZZ_SECONDS)) $(ARGS)
+
 # The package is installed as a wheel would be, so the tests see what users get; any change of a source installs anew.
 $(VENV)/.installed: pyproject.toml host_entry.py scripts/setup_venv.sh $(shell find logoscore -name '*.py')
 	scripts/setup_venv.sh $(VENV)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-demo .venv-fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,6 +16,10 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "WrongValueError", "kind", "loads", "plain"
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 
+# What the message that tells a host of its module can say; Python converts no int of any length to text, either.
+_LEAST_INT = -(1 << 63)
+_GREATEST_INT = (1 << 64) - 1
+
 # The closing quote is optional and the repeats possessive: linear on every input, also on a string that never ends.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -70,7 +74,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise WrongValueError("appears twice in one object", key)
+            # It may have half of a surrogate pair, which could be shown nowhere.
+            raise WrongValueError("appears twice in one object", key.encode("utf-8", "backslashreplace").decode())
         result[key] = value
     return result
 
@@ -80,7 +85,7 @@ def _refuse_constant(constant: str) -> Any:
 
 
 def plain(value: Any, key: str = "", depth: int = 0) -> Any:
-    """A deep copy of ``value`` made of JSON's types alone.
+    """A deep copy of ``value`` made of JSON's types alone, whole numbers of up to 64 bits.
 
     Raises:
         WrongValueError: something in it has no place in JSON.
@@ -99,11 +104,17 @@ def plain(value: Any, key: str = "", depth: int = 0) -> Any:
         return {name: plain(each, f"{key}.{name}" if key else name, depth + 1) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each, f"{key}[{index}]", depth + 1) for index, each in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float)):
+        return _bounded(value, key)
+    raise WrongValueError(f"is {kind(value)}, which JSON does not have", key)
+
+
+def _bounded(value: float | None, key: str) -> float | None:
     if isinstance(value, float) and not math.isfinite(value):
         raise WrongValueError(f"is {value}, which JSON does not have", key)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    raise WrongValueError(f"is {kind(value)}, which JSON does not have", key)
+    if isinstance(value, int) and not _LEAST_INT <= value <= _GREATEST_INT:
+        raise WrongValueError("is a whole number of more than 64 bits, which cannot be passed on", key)
+    return value
 
 
 def kind(value: object) -> str:

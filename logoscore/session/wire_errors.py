@@ -7,7 +7,7 @@ Exceptions may raise in ``str()`` or ``repr()``; that is caught here.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from logoscore import errors
 from logoscore.errors import LogosError, RemoteError
@@ -50,7 +50,7 @@ def class_name(value: object) -> str:
 def to_wire(error: LogosError) -> WireError:
     """A LogosError of ours, for the other side."""
     cls = next(cls for cls in type(error).__mro__ if _CLASSES.get(cls.__name__) is cls)
-    fields: dict[str, Any] = {}
+    fields: dict[str, str | int | None] = {}
     for name in cls.fields:
         value = getattr(error, name)
         fields[name] = value if value is None or type(value) is int else safe_text(value)

@@ -4,7 +4,8 @@ A *party* is whoever has a name: a module in its host, and in the app's process 
 the app's process get the very same messages, without a pipe between.
 
 Rules: every message is a typed structure, checked when it is decoded; what does not fit is a ProtocolViolationError of
-the host that sent it. ``request`` numbers are chosen by the asking side; the answer carries them back.
+the host that sent it. What a host may say has no field of any type: keys are texts, because numbers that collide as keys
+would keep the core busy for minutes. ``request`` numbers are chosen by the asking side; the answer carries them back.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class WireError(msgspec.Struct, array_like=True, frozen=True):
 
     kind: str
     message: str
-    fields: dict[str, Any] = {}
+    fields: dict[str, str | int | None] = {}
 
 
 class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -112,7 +113,7 @@ class Done(_Message):
     """Answer to a request that has no other; ``value`` as the request's docstring says."""
 
     request: int
-    value: Any = None
+    value: str | dict[str, int] | None = None
 
 
 class CloseLink(_Message):

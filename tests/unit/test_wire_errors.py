@@ -118,7 +118,9 @@ _fields = st.sampled_from(sorted({name for cls in CLASSES for name in cls.fields
 @given(
     st.sampled_from([cls.__name__ for cls in CLASSES]) | st.text(max_size=10),
     st.text(max_size=20),
-    st.dictionaries(_fields | st.text(max_size=8), _anything, max_size=6),
+    st.dictionaries(
+        _fields | st.text(max_size=8), st.none() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=9), max_size=6
+    ),
 )
 @settings(deadline=None)
 def test_whatever_a_peer_says_becomes_an_error_of_ours(kind: str, message: str, fields: dict[str, Any]) -> None:
@@ -127,6 +129,13 @@ def test_whatever_a_peer_says_becomes_an_error_of_ours(kind: str, message: str, 
     assert message in str(error)
     repr(error)
     assert travel(error).args[0] == str(error)
+
+
+@given(_anything.filter(lambda value: value is not None and type(value) not in (int, str)))
+@settings(deadline=None)
+def test_a_field_that_is_neither_text_nor_number_is_refused(value: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        _decode(_encode(["ModuleCrashedError", "died", {"module": value}]))
 
 
 # --- the module's own ---------------------------------------------------------------------------------------------------
