@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from logoscore.interface import MethodInfo, PluginInterface
+from logoscore.limits import app_limits
+from logoscore.metadata import BUILTIN_NAMES
 from logoscore.plugins.spec import DiscoveryFailure
 from logoscore.policy import AccessRequest, Decision
 from logoscore.registry import PluginInfo
@@ -53,6 +55,9 @@ class Core:
         restart_intensity, restart_period: a module whose metadata asks for restarts is given up after so many of them
             within so many seconds.
         restart_backoff: seconds before the second restart in a row; doubles up to 10.
+        limits: what modules may use of the machine, over what their metadata says: a mapping of module name, or
+            ``"*"`` for every module, to limits, as ``{"chat": {"cpu_time": 10}, "*": {"core_size": 0}}``. The keys are
+            those of the metadata key ``limits`` (see ``docs/modules.md``).
         plugins: objects with pluggy hook implementations (see ``logoscore.plugins.hookspecs``).
 
     Raises:
@@ -70,6 +75,7 @@ class Core:
         load_timeout: float = 30.0,
         unload_timeout: float = 3.0,
         spin_microseconds: int = DEFAULT_SPIN_MICROSECONDS,
+        limits: Mapping[str, Mapping[str, int | float]] | None = None,
         plugins: Iterable[object] = (),
         restart_intensity: int = 5,
         restart_period: float = 60.0,
@@ -97,6 +103,7 @@ class Core:
                 spin_microseconds=spin_microseconds,
                 plugins=tuple(plugins),
                 restarts=RestartLimits(restart_intensity, float(restart_period), float(restart_backoff)),
+                limits=app_limits(limits, BUILTIN_NAMES),
             )
         )
         # Also runs at interpreter exit, before the modules that we need are torn down.

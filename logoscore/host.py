@@ -17,8 +17,9 @@ import sys
 import threading
 from typing import Any, Final
 
-from logoscore.errors import ChannelClosedError, ProtocolViolationError
+from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
 from logoscore.farewell import Farewell, restore_state
+from logoscore.limits import Limits
 from logoscore.metadata import DEFAULT_WORKERS, parse_metadata
 from logoscore.session.execution import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
@@ -66,6 +67,7 @@ class Host:
         self._pipe = pipe
         self._bootstrap = bootstrap
         self._metadata = parse_metadata(bootstrap.metadata, f"{bootstrap.path}/metadata.json")
+        self._limits = Limits(**bootstrap.limits)  # type: ignore[arg-type]  # the core has checked them
         self._node = Node(
             bootstrap.name,
             lambda message: pipe.send(m.encode(message)),
@@ -74,6 +76,7 @@ class Host:
             gate=Gate(1),  # while it is loaded; widened then
             transparent=bootstrap.source == _BUILTIN_SOURCE,
             on_exit=self._finish,
+            limits=self._limits,
         )
         self._node.tokens.save(CAPABILITY_MODULE, bootstrap.token)
         self._node.tokens.hold(CAPABILITY_MODULE, bootstrap.token)
@@ -85,7 +88,12 @@ class Host:
 
     def run(self) -> int:
         """Load, serve, end; returns the exit code."""
-        threading.Thread(target=self._control, name="logos-control", daemon=True).start()
+        try:
+            self._limits.apply(self._bootstrap.name)
+            threading.Thread(target=self._control, name="logos-control", daemon=True).start()
+        except (ModuleLoadError, RuntimeError, MemoryError) as exc:
+            self._load_failed(exc)
+            return self._status()
         self._start.wait()
         if not self._finished.is_set() and self._load():
             self._serve()
@@ -167,15 +175,19 @@ class Host:
                 if self._bootstrap.state is not None:
                     restore_state(instance, self._bootstrap.state)
         except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything, SystemExit included
-            from logoscore.session.wire_errors import format_traceback, safe_text
-
-            self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, safe_text(exc), format_traceback(exc))))
-            self._exit_code = 1
+            self._load_failed(exc)
             return False
         if self._metadata.concurrency == "multi":
             self._node.gate.widen(self._metadata.max_workers or DEFAULT_WORKERS)
         self._pipe.send(m.encode(m.Ready()))
         return True
+
+    def _load_failed(self, exc: BaseException) -> None:
+        from logoscore.session.wire_errors import format_traceback, safe_text
+
+        text = safe_text(exc) + self._limits.note(exc)
+        self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, text, format_traceback(exc))))
+        self._exit_code = 1
 
     def _api(self) -> Any:
         from pathlib import Path

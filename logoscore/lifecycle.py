@@ -123,6 +123,7 @@ class Lifecycle:
             record.name,
             on_message=lambda message: self.brokerage.handle(party, message),
             on_end=lambda status: self._ended_by_itself(record, party, status),
+            limits=self.registry.limits(record),
         )
         party = Party(record.name, token, host.send)
         record.token = token
@@ -152,7 +153,7 @@ class Lifecycle:
             raise
 
     def _watch(self, record: ModuleRecord, host: SupervisedHost) -> None:
-        timeout = record.spec.metadata.limits.get("hang_timeout")
+        timeout = self.registry.limits(record).hang_timeout
         if not timeout:
             return
 
@@ -200,6 +201,7 @@ class Lifecycle:
             default_timeout=settings.default_timeout,
             spin_microseconds=settings.spin_microseconds,
             state=_take_state(record),
+            limits=self.registry.limits(record).to_dict(),
         )
 
     def _ended_by_itself(self, record: ModuleRecord, party: Party, status: ExitStatus) -> None:
@@ -209,7 +211,7 @@ class Lifecycle:
             crashed = current and record.state == LOADED
             if crashed:
                 record.last_exit = str(status)
-                record.pid = record.token = record.host = None
+                record.pid = record.token = record.host = record.loaded_at = None
                 record.advance("ended")
         if crashed or (current and record.state == LOADING):
             self.brokerage.remove(party, status.crash(record.name))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from logoscore.bounded_json import MAX_BYTES, WrongValueError, kind, loads, plain, too_large
 from logoscore.errors import MetadataError
+from logoscore.limits import check_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +84,7 @@ class Metadata:
     restart_with_dependencies: bool = False
     """Whether it is unloaded and loaded again when a dependency of it is restarted."""
     limits: dict[str, int | float] = field(default_factory=dict, hash=False)
+    """What it may use of the machine, as it says itself; see :class:`logoscore.limits.Limits`."""
     interpreter: str | None = None
     codec: str = "safe"
     extra: dict[str, Any] = field(default_factory=dict, hash=False)
@@ -299,17 +301,6 @@ def _yes_or_no(value: Any) -> bool:
     return value
 
 
-def _limits(value: Any) -> dict[str, int | float]:
-    if not isinstance(value, dict):
-        raise WrongValueError(f"must be an object, not {kind(value)}")
-    for name, limit in value.items():
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)):
-            raise WrongValueError(f"must be a number, not {kind(limit)}", f".{name}")
-        if limit < 0:
-            raise WrongValueError(f"must not be negative, but is {limit}", f".{name}")
-    return value
-
-
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "version": _version,
@@ -325,7 +316,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "max_workers": _workers,
     "restart": _one_of(*RESTARTS),
     "restart_with_dependencies": _yes_or_no,
-    "limits": _limits,
+    "limits": check_limits,
     "interpreter": _word,
     "codec": _one_of(*CODECS),
 }

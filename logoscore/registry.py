@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from logoscore.errors import LogosError, ModuleNotLoadedError, StateError, UnknownModuleError
-from logoscore.metadata import Metadata
+from logoscore.limits import NO_LIMITS, Limits, effective_limits
+from logoscore.metadata import BUILTIN_NAMES, Metadata
 from logoscore.plugins.spec import ModuleSpec
 
 __all__ = [
@@ -140,12 +141,19 @@ class PluginInfo:
     dependents: list[str]
     capabilities: list[str]
     metadata: Metadata
+    limits: dict[str, int | float]
+    """What it may use of the machine: its metadata's ``limits`` with the app's over them."""
 
 
 class Registry:
-    """All known modules. Callers hold ``lock`` for what they decide on several of these answers."""
+    """All known modules. Callers hold ``lock`` for what they decide on several of these answers.
 
-    def __init__(self) -> None:
+    Args:
+        limits: the app's, by module name or ``"*"``.
+    """
+
+    def __init__(self, limits: Mapping[str, Limits] | None = None) -> None:
+        self._limits = limits or {}
         self.lock = threading.RLock()
         self._records: dict[str, ModuleRecord] = {}
 
@@ -238,6 +246,12 @@ class Registry:
                 and any(dependency.name == name for dependency in record.spec.metadata.dependencies)
             )
 
+    def limits(self, record: ModuleRecord) -> Limits:
+        """What the module may use of the machine."""
+        if record.name in BUILTIN_NAMES:
+            return NO_LIMITS  # the app's "*" means modules that somebody wrote
+        return effective_limits(record.name, record.spec.metadata.limits, self._limits)
+
     def provider_of(self, capability: str) -> str | None:
         """The module that provides ``capability``: a loaded one before others, then by name."""
         with self.lock:
@@ -263,4 +277,5 @@ class Registry:
                 dependents=self.dependents(name),
                 capabilities=list(metadata.capabilities),
                 metadata=metadata,
+                limits=self.limits(record).to_dict(),
             )

@@ -42,7 +42,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = "new"
-        self.registry = Registry()
+        self.registry = Registry(settings.limits)
         self.callbacks = Callbacks(lambda name: self.api.get_client(name))
         self._pid = os.getpid()
         self._lock = threading.RLock()

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from logoscore.limits import Limits
     from logoscore.policy import AccessRequest, Decision
 
 __all__ = ["RestartLimits", "Settings"]
@@ -45,3 +46,5 @@ class Settings:
     spin_microseconds: int
     plugins: tuple[object, ...] = ()
     restarts: RestartLimits = field(default_factory=RestartLimits)
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    """By module name, or ``"*"``."""

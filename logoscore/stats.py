@@ -33,7 +33,8 @@ def module_stats(records: Iterable[ModuleRecord], brokerage: Brokerage) -> list[
                 age = max(time.time() - process.create_time(), 1e-3)
         except psutil.Error:
             continue
-        counted = brokerage.query(record.name, "stats", _ANSWER_SECONDS) or {}
+        answer = brokerage.query(record.name, "stats", _ANSWER_SECONDS)
+        counted = answer if isinstance(answer, dict) else {}  # a module may say anything
         cpu_time = times.user + times.system
         rows.append(
             {

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
 from logoscore.launch import HostCommand, HostProcess, start_host
+from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
 from logoscore.session.wire_errors import from_wire
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
@@ -47,18 +48,27 @@ class ExitStatus:
     signal_name: str | None
     stderr: str
     reason: str | None = None
-    """Why the core ended it, if it did so of its own accord (the watchdog)."""
+    """Why, if the core ended it of its own accord (the watchdog), or if one of the module's limits did."""
 
     @classmethod
-    def of(cls, pid: int | None, status: int | None, stderr: str, reason: str | None = None) -> ExitStatus:
-        """From the status that ``poll`` gave (negative: a signal)."""
+    def of(
+        cls,
+        pid: int | None,
+        status: int | None,
+        stderr: str,
+        reason: str | None = None,
+        limits: Limits = NO_LIMITS,
+        cpu: float | None = None,
+    ) -> ExitStatus:
+        """From the status that ``poll`` gave (negative: a signal); ``cpu``: seconds that it used, if known."""
         if status is None or status >= 0:
+            reason = reason or (limits.blame(None, cpu, stderr) or None if status else None)
             return cls(pid, status, None, stderr, reason)
         try:
             name = signal.Signals(-status).name
         except ValueError:
             name = f"signal {-status}"
-        return cls(pid, None, name, stderr, reason)
+        return cls(pid, None, name, stderr, reason or limits.blame(name, cpu, stderr) or None)
 
     def __str__(self) -> str:
         how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
@@ -128,9 +138,16 @@ class SupervisedHost:
         name: the module's.
         on_message: called with each message of the host but Hello, Ready and LoadFailed, on the watching thread.
         on_end: called once with the exit status, on the watching thread, when process and pipe are gone.
+        limits: that the host puts itself under, to be named where they ended it.
     """
 
-    def __init__(self, name: str, on_message: Callable[[Any], None], on_end: Callable[[ExitStatus], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        on_message: Callable[[Any], None],
+        on_end: Callable[[ExitStatus], None],
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         self.name = name
         self.pid: int | None = None
         self.violation: LogosError | None = None
@@ -142,6 +159,8 @@ class SupervisedHost:
         self._parted = threading.Event()  # it has ended, or refuses to
         self._on_message = on_message
         self._on_end = on_end
+        self._limits = limits
+        self._cpu: float | None = None
         self._hello = threading.Event()
         self._settled = threading.Event()
         self._ended = threading.Event()
@@ -325,6 +344,8 @@ class SupervisedHost:
 
     def _forward(self, data: bytes) -> None:
         """To the app's stderr, unless nobody reads that: this thread must not be held up, so then it is lost."""
+        if sys.__stderr__ is None or sys.__stderr__.closed:
+            return  # descriptor 2 is no stream, but maybe a file of the app's
         poll = select.poll()
         poll.register(2, select.POLLOUT)
         with contextlib.suppress(OSError):  # the app has no stderr
@@ -345,7 +366,7 @@ class SupervisedHost:
             _live.discard(self)
             self._pipe.close()
             os.close(self._stderr)
-            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail(), self.reason)
+            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail(), self.reason, self._limits, self._cpu)
             self._hello.set()
             self._settled.set()
             try:
@@ -360,6 +381,8 @@ class SupervisedHost:
         pause = threading.Event()
         while True:
             with self._process_lock:
+                if self._limits.cpu_time is not None:
+                    self._cpu = cpu_seconds(self.pid)  # nobody can say once it is reaped
                 status = self._process.poll()
                 if status is None and not _exists(self.pid):
                     self._gone = True

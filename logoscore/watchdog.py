@@ -19,6 +19,7 @@ from typing import Any, Final
 __all__ = ["Watchdog"]
 
 _LOOKS: Final = 4  # per timeout
+_MOST: Final = 256  # calls that are looked at: hashes of numbers can be made to collide
 _JOIN_SECONDS: Final = 5.0
 
 
@@ -30,7 +31,7 @@ class _Watched:
     timeout: float
     on_hung: Callable[[str], None]
     next_look: float
-    seen: dict[tuple[int, ...], float] = field(default_factory=dict)  # what ran → since when we know
+    seen: dict[tuple[int, int, int], float] = field(default_factory=dict)  # what ran → since when we know
     asked: float | None = None  # when the question was put that is not answered yet
 
 
@@ -106,10 +107,7 @@ class Watchdog:
     def _compare(self, watched: _Watched, keys: Any) -> None:
         """The host's answer; any thread. What it says is the module's own affair: at worst it is never found hanging."""
         watched.asked = None
-        try:
-            running = {tuple(key) for key in keys}
-        except TypeError:
-            running = set()
+        running = keys[:_MOST] if isinstance(keys, list) else []
         now = time.monotonic()
         watched.seen = {key: watched.seen.get(key, now) for key in running}
         longest = max((now - since for since in watched.seen.values()), default=0.0)

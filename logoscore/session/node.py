@@ -28,6 +28,7 @@ from logoscore.errors import (
     UnknownModuleError,
 )
 from logoscore.interface import Event
+from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
 from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
@@ -75,7 +76,7 @@ class Node:
         default_timeout: seconds.
         spinner: this process's.
         gate: lets the module's calls run.
-        transparent, on_exit: see :class:`ModuleProxy`.
+        transparent, on_exit, limits: see :class:`ModuleProxy`.
     """
 
     def __init__(
@@ -88,13 +89,14 @@ class Node:
         gate: Gate,
         transparent: bool = False,
         on_exit: Callable[[object], None] | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.name = name
         self.default_timeout = default_timeout
         self.gate = gate
         self.threads = ThreadGroup()
         self.tokens = TokenManager()
-        self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit)
+        self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit, limits=limits)
         self.provider = LogosAPIProvider(self.proxy, self)
         self.publisher = Publisher(name, default_timeout, self)
         self._send = send
@@ -220,21 +222,21 @@ class Node:
         else:
             self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
 
-    def busy(self) -> list[list[int]]:
+    def busy(self) -> list[tuple[int, int, int]]:
         """What runs and waits for nobody, as keys: one that stays the same over a while has hung for so long.
 
         A call that makes calls of its own changes its key with each; so does the event loop, each time that it comes
         round, and a coroutine that awaits something is nobody's burden but the loop's.
         """
         keys = [
-            [link.link, number, call.waited]
+            (link.link, number, call.waited)
             for link in self.provider.links()
             for number, call in list(link.running.items())
             if call.runs_in_a_thread
         ]
-        keys += [[0, number, call.waited] for number, call in list(self._in_turn.items()) if call.runs_in_a_thread]
+        keys += [(0, number, call.waited) for number, call in list(self._in_turn.items()) if call.runs_in_a_thread]
         beat = self.proxy.loop_beat()
-        return keys if beat is None else [*keys, [-1, beat]]
+        return keys if beat is None else [*keys, (-1, 0, beat)]
 
     def request(self, make: Callable[[int], Any], deadline: int) -> Any:
         """Send the message that ``make(request number)`` gives and wait for its answer.

@@ -28,6 +28,7 @@ from logoscore.errors import (
     UnknownMethodError,
 )
 from logoscore.interface import MethodInfo
+from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.async_runner import AsyncRunner
 from logoscore.session.execution import Gate, RunningCall, current_call
 from logoscore.session.serving import ServingLink
@@ -58,6 +59,7 @@ class ModuleProxy:
         gate: lets calls run.
         transparent: whether LogosErrors of the module's code keep their class (built-in modules).
         on_exit: called with the exit code when the module's code raises SystemExit.
+        limits: that this process is under, to be named in errors.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class ModuleProxy:
         *,
         transparent: bool = False,
         on_exit: Callable[[object], None] | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.module = module
+        self.limits = limits
         self.gate = gate
         self.calls = 0
         self._tokens = tokens
@@ -225,7 +229,7 @@ class ModuleProxy:
     def _as_error(self, exc: BaseException, method: Method) -> LogosError:
         if self._transparent and isinstance(exc, LogosError):
             return exc
-        return remote_error(exc, self.module, method.name)
+        return remote_error(exc, self.module, method.name, self.limits.note(exc))
 
     def _end(
         self,

@@ -69,12 +69,13 @@ def from_wire(error: WireError) -> LogosError:
     return result
 
 
-def remote_error(exc: BaseException, module: str, method: str) -> RemoteError:
-    """What a module's code raised, as the error that its caller gets."""
+def remote_error(exc: BaseException, module: str, method: str, note: str = "") -> RemoteError:
+    """What a module's code raised, as the error that its caller gets; ``note`` ends the whole text."""
     type_name = class_name(exc)
     message = safe_text(exc)
+    said = f"{type_name}: {message}" if message or not note else type_name
     return RemoteError(
-        f"{module}.{method} raised {type_name}: {message}",
+        f"{module}.{method} raised {said}{note}",
         module=module,
         method=method,
         type_name=type_name,

@@ -82,6 +82,7 @@ class Bootstrap(_SecretMessage):
     default_timeout: float
     spin_microseconds: int
     state: bytes | None = None  # what the instance before it saved, encoded by itself; nobody else reads it
+    limits: dict[str, int | float] = {}
 
 
 class Start(_Message):
@@ -113,7 +114,7 @@ class Done(_Message):
     """Answer to a request that has no other; ``value`` as the request's docstring says."""
 
     request: int
-    value: str | dict[str, int] | None = None
+    value: str | dict[str, int] | list[tuple[int, int, int]] | None = None
 
 
 class CloseLink(_Message):

@@ -80,7 +80,7 @@ def test_this_projects_keys_are_read() -> None:
         "concurrency": "multi",
         "max_workers": 3,
         "restart": "on-failure",
-        "limits": {"memory_mb": 64, "cpu_seconds": 0.5},
+        "limits": {"cpu_time": 64, "nice": -1, "hang_timeout": 0.5},
         "interpreter": "/opt/venv/bin/python",
         "codec": "cloudpickle",
     }
@@ -164,7 +164,7 @@ def test_to_dict_is_json_and_parses_to_an_equal_value() -> None:
         calls=["c"],
         concurrency="multi",
         restart="always",
-        limits={"memory_mb": 1},
+        limits={"open_files": 100},
         interpreter="/usr/bin/python3",
         codec="cloudpickle",
         unknown=[1],
@@ -175,12 +175,12 @@ def test_to_dict_is_json_and_parses_to_an_equal_value() -> None:
 
 
 def test_a_metadata_shares_nothing_with_the_dict_that_it_came_from() -> None:
-    data = MINIMAL | {"limits": {"memory_mb": 1}, "unknown": {"list": [1]}}
+    data = MINIMAL | {"limits": {"core_size": 0}, "unknown": {"list": [1]}}
     metadata = parse_metadata(data, FILE)
-    data["limits"]["memory_mb"] = 2  # type: ignore[index]
+    data["limits"]["core_size"] = 2  # type: ignore[index]
     data["unknown"]["list"].append(2)  # type: ignore[index]
     metadata.to_dict()["unknown"]["list"].append(3)
-    assert metadata.limits == {"memory_mb": 1}
+    assert metadata.limits == {"core_size": 0}
     assert metadata.extra == {"unknown": {"list": [1]}}
 
 
@@ -231,9 +231,8 @@ def test_missing_keys(key: str) -> None:
         ("max_workers", 2.0, "max_workers", "must be a positive whole number, not 2.0"),
         ("max_workers", "8", "max_workers", "must be a positive whole number, not a string"),
         ("limits", [1], "limits", "must be an object, not a list"),
-        ("limits", {"memory_mb": "64"}, "limits.memory_mb", "must be a number, not a string"),
-        ("limits", {"memory_mb": True}, "limits.memory_mb", "must be a number, not a boolean"),
-        ("limits", {"memory_mb": -1}, "limits.memory_mb", "must not be negative, but is -1"),
+        ("limits", {"cpu_time": "64"}, "limits.cpu_time", "must be a whole number, not a string"),
+        ("limits", {"core_size": -1}, "limits.core_size", "must be at least 0, but is -1"),
         ("interpreter", 3, "interpreter", "must be a string, not a number"),
         ("interpreter", "", "interpreter", "must not be empty"),
     ],
