@@ -247,10 +247,10 @@ def test_the_note_looks_behind_an_exception() -> None:
     ],
 )  # fmt: skip
 def test_the_end_of_a_process_names_the_limit(status: int | None, cpu: float | None, stderr: str, words: str) -> None:
-    assert str(ExitStatus.of(1, status, stderr, ALL, cpu)) == words
+    assert str(ExitStatus.of(1, status, stderr, None, ALL, cpu)) == words
     ended = ExitStatus.of(1, status, stderr)
     assert "limit" not in str(ended)
-    crash = ExitStatus.of(1, status, stderr, ALL, cpu).crash("chat")
+    crash = ExitStatus.of(1, status, stderr, None, ALL, cpu).crash("chat")
     assert f"ended: {words}" in str(crash)
     assert (crash.exit_code, crash.signal_name) == (ended.exit_code, ended.signal_name)
 

@@ -57,7 +57,7 @@ def seeds() -> list[bytes]:
         "concurrency": "multi",
         "max_workers": 4,
         "restart": "on-failure",
-        "limits": {"memory_mb": 100, "cpu": 0.5},
+        "limits": {"address_space": 1 << 30, "cpu_time": 5},
         "interpreter": "python3.12",
         "codec": "cloudpickle",
         "unknown": {"kept": [1, None, True, 2.5]},
