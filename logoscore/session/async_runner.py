@@ -25,10 +25,12 @@ class AsyncRunner:
 
     Args:
         module: for the thread's name.
+        on_exit: called with the exit code when a task raises SystemExit; None: that is logged like any other exception.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, on_exit: Callable[[object], None] | None = None) -> None:
         self._module = module
+        self._on_exit = on_exit
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -56,23 +58,42 @@ class AsyncRunner:
             if self._loop is None:
                 import asyncio
 
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._run_loop, args=(self._loop,), name=f"logos-loop-{self._module}", daemon=True
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=self._run_loop, args=(loop,), name=f"logos-loop-{self._module}", daemon=True
                 )
-                self._thread.start()
+                try:
+                    thread.start()
+                except BaseException:
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
             return self._loop
 
-    @staticmethod
-    def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         import asyncio
 
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
+            while not self._run_until_stopped(loop):
+                pass
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+
+    def _run_until_stopped(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """asyncio lets SystemExit and KeyboardInterrupt of a task end its loop; here they end that task. True: stopped."""
+        try:
+            loop.run_forever()
+        except BaseException as exc:
+            if isinstance(exc, SystemExit) and self._on_exit is not None:
+                self._on_exit(exc.code)
+            else:
+                import logging
+
+                logging.getLogger("logoscore").exception("a background task of %s raised", self._module)
+            return False
+        return True
 
     def run(self, coroutine: Coroutine[Any, Any, Any], call: RunningCall, done: Done) -> None:
         """Run ``coroutine`` as ``call``; ``done(result, exception)`` is called on the loop's thread, exactly once."""
@@ -87,7 +108,8 @@ class AsyncRunner:
             call.loop_thread = threading.get_ident()
 
             def cancel() -> None:
-                loop.call_soon_threadsafe(task.cancel)
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and the task with it
+                    loop.call_soon_threadsafe(task.cancel)
 
             call.on_cancel = cancel
             if call.cancelled:

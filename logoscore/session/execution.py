@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -52,20 +53,33 @@ class Gate:
         self._free = limit
         self._queue: deque[Callable[[], bool]] = deque()
 
-    def enter(self, deadline: int = FOREVER) -> bool:
-        """Wait for a turn. False if ``deadline`` passed first."""
+    def enter(self, deadline: int = FOREVER, call: RunningCall | None = None) -> bool:
+        """Wait for a turn. False if ``deadline`` passed first, or ``call``, for which it is, was cancelled."""
         with self._lock:
             if self._free and not self._queue:
                 self._free -= 1
                 return True
         turn = threading.Lock()
         turn.acquire()
-        ticket = _Ticket(turn.release)
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # handed over and cancelled at the same moment
+                turn.release()
+
+        ticket = _Ticket(wake)
         if not self._enqueue(ticket):
             return True
-        timeout = -1.0 if deadline >= FOREVER else min(seconds_left(deadline), threading.TIMEOUT_MAX)
-        # A turn that is handed over at the very moment of giving up is ours all the same.
-        return turn.acquire(timeout=timeout) or not ticket.withdraw()
+        if call is not None:
+            call.on_cancel = wake
+        if call is None or not call.cancelled:
+            turn.acquire(timeout=-1.0 if deadline >= FOREVER else min(seconds_left(deadline), threading.TIMEOUT_MAX))
+        if call is not None:
+            call.on_cancel = None
+        if not ticket.withdraw():
+            return True  # handed over at the very moment of giving up, perhaps: it is ours all the same
+        with self._lock, contextlib.suppress(ValueError):  # whoever leaves has just taken it out
+            self._queue.remove(ticket.hand_over)
+        return False
 
     def enter_soon(self, on_turn: Callable[[], object]) -> bool:
         """Ask for a turn without waiting: True if it is ours now; else ``on_turn`` is called, in any thread, when it is."""
@@ -146,7 +160,7 @@ class RunningCall:
         self.gate = gate
         self.before_wait = before_wait
         self.cancelled = False
-        self.on_cancel: Callable[[], None] | None = None
+        self.on_cancel: Callable[[], object] | None = None
         self.loop_thread = 0
         self.has_turn = True
         self.ended = False
@@ -157,8 +171,9 @@ class RunningCall:
     def cancel(self) -> None:
         """The caller gave up: note it, and interrupt what can be interrupted."""
         self.cancelled = True
-        if self.on_cancel is not None:
-            self.on_cancel()
+        on_cancel = self.on_cancel
+        if on_cancel is not None:
+            on_cancel()
 
     def give_turn(self) -> bool:
         """Let another call run; False if there was no turn to give."""

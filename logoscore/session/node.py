@@ -171,12 +171,16 @@ class Node:
         channel = self._channel(info, descriptors, sends)
         if channel is None:
             return
-        if info.purpose == m.CALLS:
-            self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
-        elif msg.publishes:
-            self.publisher.add(info.link, info.peer, channel, info.filter)
-        else:
-            self.hearing.add_link(info, channel)
+        try:
+            if info.purpose == m.CALLS:
+                self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
+            elif msg.publishes:
+                self.publisher.add(info.link, info.peer, channel, info.filter)
+            else:
+                self.hearing.add_link(info, channel)
+        except RuntimeError as exc:  # no thread is to be had
+            self.link_failed(info.link, ChannelClosedError(f"{self.name} cannot serve it: {exc}"))
+            return
         self._send(m.Attached(info.link))
 
     def _close_link(self, msg: m.CloseLink, _: Sequence[int]) -> None:

@@ -8,7 +8,8 @@ Rules:
 * The peer's name is the channel's. The token must be the one that was saved for that very peer.
 * Whatever goes wrong ends this call only, with an error that names it. What the module's code raises is a RemoteError;
   LogosErrors of built-in modules pass as they are, because these speak for the platform.
-* ``SystemExit`` in a method ends the host, as it would end a program.
+* ``SystemExit`` in a method ends the host, as it would end a program. Anywhere else (arguments put together, a result
+  encoded), and in a party of the app's process, it is an error of that call like any other.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from logoscore.errors import (
     AuthenticationError,
     CallCancelledError,
     CallError,
+    CallTimeoutError,
+    ChannelClosedError,
     LogosError,
     NotInvokableError,
     ProtocolViolationError,
@@ -30,8 +33,8 @@ from logoscore.errors import (
 from logoscore.interface import MethodInfo
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.async_runner import AsyncRunner
-from logoscore.session.execution import Gate, RunningCall, current_call
-from logoscore.session.serving import ServingLink
+from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
+from logoscore.session.serving import STREAMS, ServingLink
 from logoscore.session.signature import Method, defines, invokable_methods
 from logoscore.session.streams import OutgoingStream
 from logoscore.session.threads import LinkOwner
@@ -44,10 +47,16 @@ from logoscore.transport.frame import Frame
 
 __all__ = ["LogosAPIProvider", "ModuleProxy"]
 
+_LOOK_SECONDS: Final = 0.5  # between two looks whether a caller still waits for a module that is being loaded
+
 #: What the ModuleProxy itself answers to, under the seed's names (frame kind SYSTEM).
 INFORM_TOKEN: Final = b"informModuleToken"
 GET_METHODS: Final = b"getPluginMethods"
 PING: Final = b"ping"
+
+
+class _HostEnds(BaseException):
+    """A method has said ``sys.exit``: its caller hears of it by the end of the host."""
 
 
 class ModuleProxy:
@@ -82,7 +91,7 @@ class ModuleProxy:
         self._instance: object = None
         self._methods: dict[bytes, Method] = {}
         self._exposed = threading.Event()
-        self._runner = AsyncRunner(module)
+        self._runner = AsyncRunner(module, on_exit)
         self._kinds: dict[int, Callable[[Frame, ServingLink], None]] = {
             fr.CALL: self._call,
             fr.SYSTEM: self._system,
@@ -122,16 +131,19 @@ class ModuleProxy:
         frame = fr.parse_rest(data, header)
         try:
             handler(frame, link)
-        except (ProtocolViolationError, SystemExit):
+        except ProtocolViolationError:
             raise
         except LogosError as error:
             link.reply_error(call_id, error, deadline)
-        except Exception as exc:
+        except _HostEnds:
+            link.settle(call_id)
+        except BaseException as exc:
             # Ours to answer for: nothing of the module's code gets here. The caller must not wait for it.
             import logging
 
             logging.getLogger("logoscore").exception("%s failed to handle a call from %s", self.module, link.peer)
-            link.reply_error(call_id, CallError(f"{self.module}: the call failed inside logoscore: {exc!r}"), deadline)
+            text = f"{self.module}: the call failed inside logoscore: {type(exc).__name__}"
+            link.reply_error(call_id, CallError(text), deadline)
 
     def _refuse(self, link: ServingLink, call_id: int, deadline: int) -> None:
         import logging
@@ -146,13 +158,26 @@ class ModuleProxy:
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
-    def _method(self, frame: Frame) -> Method:
+    def _wait_exposed(self, frame: Frame, link: ServingLink) -> None:
+        """Wait until the module is loaded, as long as anybody waits for us.
+
+        Raises:
+            CallTimeoutError: the deadline passed.
+            ChannelClosedError: the caller is gone.
+        """
+        while not self._exposed.wait(min(seconds_left(frame.deadline), _LOOK_SECONDS)):
+            if link.closed:
+                raise ChannelClosedError(f"{link.peer} is gone")
+            if not seconds_left(frame.deadline):
+                raise CallTimeoutError(f"{self.module} was not loaded in time", module=self.module)
+
+    def _method(self, frame: Frame, link: ServingLink) -> Method:
         method = self._methods.get(frame.name)
         if method is not None:
             return method
         if not self._exposed.is_set():
-            self._exposed.wait()
-            return self._method(frame)
+            self._wait_exposed(frame, link)
+            return self._method(frame, link)
         name = frame.name.decode("utf-8", "replace")
         if name.startswith("_") or defines(self._instance, name):
             reason = "names with an underscore are private" if name.startswith("_") else "it is not marked @invokable"
@@ -172,9 +197,13 @@ class ModuleProxy:
         except ProtocolViolationError as exc:
             # The frame was in order; a value in it cannot be made here. That is this call's affair alone.
             raise method.invalid(f"its arguments cannot be read: {exc}") from exc
+        except (LogosError, Exception):
+            raise
+        except BaseException as exc:  # a record's own code may raise SystemExit, too
+            raise method.invalid(f"its arguments cannot be put together: {type(exc).__name__}") from exc
 
     def _call(self, frame: Frame, link: ServingLink) -> None:
-        method = self._method(frame)
+        method = self._method(frame, link)
         if method.is_stream:
             raise CallError(
                 f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...)",
@@ -182,10 +211,12 @@ class ModuleProxy:
                 method=method.name,
             )
         args, kwargs = self._arguments(method, frame, link)
+        if method.is_async and link.crowded:
+            link.wait_for_room()
         call = RunningCall(link.peer, frame.deadline, self.gate, link.hand_over)
         link.register(frame.call_id, call)
-        if not self.gate.enter(frame.deadline):
-            del link.running[frame.call_id]
+        if not self.gate.enter(frame.deadline, call):
+            link.settle(frame.call_id)
             return  # the caller has given up long since
         call.waited = 0
         self.calls += 1
@@ -206,7 +237,7 @@ class ModuleProxy:
         try:
             coroutine = method.function(*args, **kwargs)
             self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
-        except Exception as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
+        except BaseException as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
             self._end(method, frame, link, call, None, exc)
 
     def _run(
@@ -217,11 +248,10 @@ class ModuleProxy:
         token = current_call.set(call)
         try:
             return method.function(*args, **kwargs), None
-        except SystemExit as exc:
-            if self._on_exit is not None:
-                self._on_exit(exc.code)
-            raise
         except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
+            if isinstance(exc, SystemExit) and self._on_exit is not None:
+                self._on_exit(exc.code)
+                raise _HostEnds from None
             return None, self._as_error(exc, method)
         finally:
             current_call.reset(token)
@@ -247,6 +277,7 @@ class ModuleProxy:
             return
         if isinstance(exc, SystemExit) and self._on_exit is not None:
             self._on_exit(exc.code)
+            link.settle(frame.call_id)
             return
         if call.cancelled and type(exc).__name__ == "CancelledError":
             error: LogosError = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
@@ -278,13 +309,22 @@ class ModuleProxy:
             link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
         finally:
             link.running.pop(frame.call_id, None)  # last: an unload waits for replies, too
+            if link.stalled:
+                link.settle(frame.call_id)
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
     def _open_stream(self, frame: Frame, link: ServingLink) -> None:
-        method = self._method(frame)
+        if frame.call_id in link.streams:
+            raise ProtocolViolationError(f"{link.peer} opened the stream {frame.call_id} twice")
+        if len(link.streams) >= STREAMS:
+            raise CallError(f"{link.peer} has {STREAMS} streams of {self.module} open: close some", module=self.module)
+        method = self._method(frame, link)
         args, kwargs = self._arguments(method, frame, link)
-        stream = OutgoingStream(method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner)
+        try:
+            stream = OutgoingStream(method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner)
+        except BaseException as exc:  # noqa: BLE001 - a decorator of the user's around the generator
+            raise self._as_error(exc, method) from None
         self.calls += 1
         link.streams[frame.call_id] = stream
         self._next_of_stream(frame, link)
@@ -298,6 +338,7 @@ class ModuleProxy:
     def _close_stream(self, frame: Frame, link: ServingLink) -> None:
         stream = link.streams.pop(frame.call_id, None)
         if stream is not None:
+            link.hand_over()  # likewise: the generator's own code runs
             stream.close()
 
     def loop_beat(self) -> int | None:
@@ -316,7 +357,7 @@ class ModuleProxy:
         if frame.name == INFORM_TOKEN:
             value: Any = self._inform_token(link, args)
         elif frame.name == GET_METHODS:
-            self._exposed.wait()
+            self._wait_exposed(frame, link)
             value = self.methods()
         elif frame.name == PING:
             value = True
@@ -344,10 +385,19 @@ class LogosAPIProvider:
         self._links: dict[int, ServingLink] = {}
 
     def serve(self, link: int, peer: str, channel: Channel, codec: Codec) -> None:
-        """Begin to serve an incoming channel."""
+        """Begin to serve an incoming channel.
+
+        Raises:
+            RuntimeError: the system has no thread left; the channel is closed.
+        """
         serving = ServingLink(link, peer, channel, codec, self.proxy, self._owner)
         self._links[link] = serving
-        serving.start()
+        try:
+            serving.start()
+        except RuntimeError as exc:
+            self.close_link(link, ChannelClosedError(f"{self.proxy.module} has no thread left: {exc}"))
+            channel.dispose()
+            raise
 
     def link(self, link: int) -> ServingLink | None:
         """The incoming channel of that number, or None."""
@@ -372,7 +422,7 @@ class LogosAPIProvider:
 
     def busy(self) -> bool:
         """Whether a call runs, or its reply is being sent."""
-        return any(link.running for link in list(self._links.values()))
+        return any(link.busy for link in list(self._links.values()))
 
     def abandon(self, error: LogosError) -> None:
         """See ``Node.abandon``."""

@@ -4,19 +4,27 @@ One thread leads: it holds the receiver's lock, reads a frame and handles it, ov
 else (a nested call), or runs beside others (``concurrency: "multi"``), it hands the lead over to a stand-by thread, made
 when there is none. So a channel is always read, and there are never more threads than calls that really wait or run.
 
-Rules: the last thread to leave a closed channel unmaps it. Replies may be sent from any thread, also after the channel
-was closed: then nobody wants them, and they are dropped.
+Rules:
+
+* Bounded: beyond ``THREADS`` threads, or ``CALLS`` coroutines, nobody reads the channel on until one of them has ended;
+  the ring fills, and the caller waits. Calls that wait for each other through this very channel could then wait for
+  ever: so after a moment without progress one more is read, up to the double. Cancels come by the control pipe.
+* A reply that the caller does not read for ``UNREAD_SECONDS``, whatever its deadline, ends the channel.
+* The last thread to leave a closed channel unmaps it. None leaves an open one: what it dies of closes the channel.
+* Replies may be sent from any thread, also after the channel was closed: then nobody wants them, and they are dropped.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from logoscore.errors import LogosError, ProtocolViolationError
+from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
 from logoscore.session.execution import RunningCall
 from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import to_wire
@@ -30,6 +38,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingLink"]
 
+THREADS: Final = 256
+"""Of one channel: calls that run or wait for others, and streams that produce."""
+CALLS: Final = 1024
+"""Coroutines of one channel, and replies of theirs that wait to be sent."""
+STREAMS: Final = 1024
+"""Open streams of one channel; one that rests has no thread."""
+UNREAD_SECONDS: Final = 20.0
+_SPARE_THREADS: Final = 32  # stand-bys that stay when there is nothing to do
+_RELIEF_SECONDS: Final = 0.1
 _EARLY_CANCELS: Final = 1024
 _encode_error = msgspec.msgpack.Encoder().encode
 
@@ -60,19 +77,43 @@ class ServingLink:
         self._receiver = channel.receivers[0]
         self._sender = channel.senders[0]
         self._lock = threading.Lock()
+        self._max_whole = self._sender.ring.max_payload
         self._threads = 0
         self._standby = 0
         self._leader = 0
+        self._ended = threading.Event()
+        self.stalled = False  # the leader waits until a coroutine has ended
+        self._room = threading.Event()
+        self._outbox: deque[tuple[bytes | Sequence[bytes | memoryview], int]] = deque()  # replies that wait for room
+        self._sending = False
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
         self._add_thread()
 
     def _add_thread(self) -> None:
         with self._lock:
+            relief = self._threads >= THREADS
+            if self._standby or self._threads >= 2 * THREADS:
+                return
             self._threads += 1
             self._standby += 1
-        self._owner.threads.start(self._run, f"logos-serve-{self.peer}")
+        try:
+            self._owner.threads.start(self._relieve if relief else self._run, f"logos-serve-{self.peer}")
+        except BaseException:
+            with self._lock:
+                self._threads -= 1
+                self._standby -= 1
+            raise
+
+    def _relieve(self) -> None:
+        """There are many threads already: do not stand by at once, one of the others may be free in a moment."""
+        self._ended.wait(_RELIEF_SECONDS)
+        self._run()
 
     def _run(self) -> None:
         me = threading.get_ident()
@@ -87,6 +128,11 @@ class ServingLink:
                 self.channel.dispose()
 
     def _take_lead(self, me: int) -> bool:
+        """Stand by, then lead. False if this thread is not needed any more."""
+        with self._lock:
+            if self._standby > _SPARE_THREADS:
+                self._standby -= 1
+                return False
         self._receiver.lock.acquire()
         with self._lock:
             self._standby -= 1
@@ -108,8 +154,8 @@ class ServingLink:
         except LogosError as error:
             if self._receiver.error is None:
                 self._fail(error)
-        except Exception as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
-            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {exc!r}"))
+        except BaseException as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
+            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}"), exc)
         finally:
             with self._lock:
                 self._standby += 1
@@ -117,11 +163,15 @@ class ServingLink:
                 self._leader = 0
                 self._receiver.lock.release()
 
-    def _fail(self, error: LogosError) -> None:
+    def _fail(self, error: LogosError, cause: BaseException | None = None) -> None:
         import logging
 
-        logging.getLogger("logoscore").error("%s closes the channel of %s: %s", self._proxy.module, self.peer, error)
+        logging.getLogger("logoscore").error(
+            "%s closes the channel of %s: %s", self._proxy.module, self.peer, error, exc_info=cause
+        )
         self.channel.close(error)
+        self._ended.set()
+        self._room.set()
         self._owner.link_failed(self.link, error)
 
     def hand_over(self) -> None:
@@ -131,7 +181,47 @@ class ServingLink:
         self._leader = 0
         self._receiver.lock.release()
         if not self._standby:
-            self._add_thread()
+            try:
+                self._add_thread()
+            except RuntimeError:  # no thread is to be had: whichever of ours is free next reads on
+                import logging
+
+                logging.getLogger("logoscore").warning(
+                    "%s: the system has no thread left; calls of %s wait", self._proxy.module, self.peer
+                )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether as many coroutines of this channel run as may."""
+        return len(self.running) + len(self._outbox) >= CALLS
+
+    def wait_for_room(self) -> None:
+        """In the thread that reads: wait while too many coroutines run, a moment or as long as it takes (see Rules)."""
+        self.stalled = True
+        try:
+            while not self._ended.is_set():
+                self._room.clear()
+                if not self.crowded or (self._room.wait(_RELIEF_SECONDS) and not self.crowded):
+                    return
+                if len(self.running) + len(self._outbox) < 2 * CALLS:
+                    return
+        finally:
+            self.stalled = False
+
+    def settle(self, call_id: int) -> None:
+        """This call has ended, and its reply is on its way."""
+        self.running.pop(call_id, None)
+        self._room.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call runs, or its reply is being sent."""
+        return bool(self.running or self._outbox)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the caller, or the channel to him, is gone."""
+        return self._receiver.error is not None
 
     # --- replies ----------------------------------------------------------------------------------------------------
 
@@ -158,24 +248,49 @@ class ServingLink:
 
     def _send(self, frame: bytes | Sequence[bytes | memoryview], deadline: int, patient: bool) -> bool:
         try:
-            if isinstance(frame, bytes):
-                self._sender.send(frame, deadline if patient else 0)
-            else:
-                self._sender.send_parts(frame, deadline if patient else 0)
-        except TimeoutError:
+            if type(frame) is bytes and len(frame) <= self._max_whole and self._sender.try_send(frame):
+                return True
             if not patient:
                 self._send_elsewhere(frame, deadline)
                 return True
-            return False  # too late: the caller has had his error
+            given_up = time.monotonic_ns() + int(UNREAD_SECONDS * 1e9)
+            try:
+                self._sender.send_parts((frame,) if isinstance(frame, bytes) else frame, min(deadline, given_up))
+            except TimeoutError:
+                if deadline > given_up:
+                    self._fail(ChannelClosedError(f"{self.peer} did not read its replies for {UNREAD_SECONDS:g} s"))
+                return False  # too late: the caller has had his error
+        except ProtocolViolationError as error:
+            if not self.closed:
+                self._fail(error)
+            return False
         except LogosError:
             return False  # nobody is there any more
         return True
 
     def _send_elsewhere(self, frame: bytes | Sequence[bytes | memoryview], deadline: int) -> None:
-        def send() -> None:
-            self._send(frame, deadline, True)
+        """One thread sends what has to wait for room, in the order of its coming."""
+        with self._lock:
+            self._outbox.append((frame, deadline))
+            if self._sending:
+                return
+            self._sending = True
+        try:
+            self._owner.threads.start(self._send_outbox, f"logos-reply-{self.peer}")
+        except RuntimeError:
+            self._sending = False  # no thread left; the next reply tries again
+            raise
 
-        self._owner.threads.start(send, f"logos-reply-{self.peer}")
+    def _send_outbox(self) -> None:
+        while True:
+            with self._lock:
+                if not self._outbox:
+                    self._sending = False
+                    return
+                frame, deadline = self._outbox[0]
+            self._send(frame, deadline, True)
+            self._outbox.popleft()
+            self._room.set()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -199,6 +314,8 @@ class ServingLink:
     def close(self, error: LogosError) -> None:
         """The caller is gone: what he asked for is of no use to anybody."""
         self.channel.close(error)
+        self._ended.set()
+        self._room.set()
         for call in list(self.running.values()):
             call.cancel()
         streams = list(self.streams.values())

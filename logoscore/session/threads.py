@@ -20,7 +20,11 @@ class ThreadGroup:
         self._threads: set[threading.Thread] = set()
 
     def start(self, work: Callable[[], None], name: str) -> threading.Thread:
-        """Run ``work`` in a new thread."""
+        """Run ``work`` in a new thread.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
 
         def run() -> None:
             try:
@@ -32,7 +36,12 @@ class ThreadGroup:
         thread = threading.Thread(target=run, name=name, daemon=True)
         with self._lock:
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            with self._lock:
+                self._threads.discard(thread)
+            raise
         return thread
 
     def join(self, timeout: float) -> bool:
