@@ -10,26 +10,34 @@ Rules:
 * No grant, no channel: a grant is the capability module's, which asked for the policy's decision (Authorize). The core
   itself gives channels to and from the capability module, whose token every party has from its birth.
 * Decided under the lock, delivered after it. A link that was closed between the two is closed again afterwards.
-* A party that sends what it may not is told so; nothing that it says names it: its identity is its pipe.
+* A party that sends what it may not is told so, or ended where no honest host does that.
+* Nothing that a party says names it: its identity is its pipe.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, Protocol
 
-from logoscore.errors import ChannelClosedError, LogosError, PermissionDeniedError, StateError, TransportError
-from logoscore.links import Link, LinkTable, Party
+from logoscore.errors import (
+    ChannelClosedError,
+    LogosError,
+    PermissionDeniedError,
+    ProtocolViolationError,
+    TransportError,
+)
+from logoscore.lanes import Lanes
+from logoscore.links import Filtering, Link, LinkTable, Party
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.session.wire_errors import to_wire
 from logoscore.transport import messages as m
 
 __all__ = ["Brokerage", "Party", "Rights"]
 
+_MAX_REASON: Final = 1000  # characters that one party may have another told
 _ANSWER_SECONDS: Final = 5.0
 """How long the core waits for a party to have taken in what it must know before others go on."""
 
@@ -61,7 +69,8 @@ class Brokerage:
         self._arming = threading.RLock()
         self._grants: set[tuple[Party, Party]] = set()
         self._watches: dict[str, dict[str, tuple[str, ...] | None]] = {}  # publisher → subscriber → names
-        self._numbers = itertools.count(1)
+        self._asked = 0
+        self._lanes = Lanes()
         self._answers: dict[int, tuple[Party, Callable[[Any], None]]] = {}  # to what the core asked of parties
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
@@ -119,13 +128,18 @@ class Brokerage:
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def handle(self, party: Party, message: Any) -> None:
-        """What ``party`` said. Its requests are answered, with Failed if need be."""
+        """What ``party`` said. Its requests are answered, with Failed if need be.
+
+        Raises:
+            ProtocolViolationError: it may not say that; its host is to be ended.
+        """
         handler = self._handlers.get(type(message))
         if handler is None:
-            self._refuse(party, message, StateError(f"{party.name} may not send {type(message).__name__} now"))
-            return
+            raise ProtocolViolationError(f"{party.name} may not say {type(message).__name__} now")
         try:
             handler(party, message)
+        except ProtocolViolationError:
+            raise
         except LogosError as error:
             self._refuse(party, message, error)
         except Exception as exc:
@@ -143,16 +157,21 @@ class Brokerage:
         if request is not None:
             party.deliver(m.Failed(request, to_wire(error)))
 
-    def _aside(self, party: Party, message: Any, work: Callable[[], None]) -> None:
-        """Do what asks the app's policy, which may take its time, on a thread of its own."""
+    def _aside(self, party: Party, lane: Hashable, message: Any, work: Callable[[], None], *, trusted: bool) -> None:
+        """Do what asks the app's policy, which may take its time, on another thread. Raises ProtocolViolationError."""
 
         def run() -> None:
             try:
                 work()
             except LogosError as error:
                 self._refuse(party, message, error)
+            except BaseException as exc:
+                import logging
 
-        threading.Thread(target=run, name="logos-policy", daemon=True).start()
+                logging.getLogger("logoscore").exception("%s of %s failed", type(message).__name__, party.name)
+                self._refuse(party, message, TransportError(f"the core could not do it: {type(exc).__name__}"))
+
+        self._lanes.put(party.name, lane, run, trusted=trusted)
 
     def _present(self, target: str) -> Party:
         name = self._rights.resolve(target)
@@ -172,7 +191,7 @@ class Brokerage:
         def decide() -> None:
             party.deliver(m.Done(message.request, self._grant(message.requester, message.target)))
 
-        self._aside(party, message, decide)
+        self._aside(party, message.request, message, decide, trusted=True)
 
     def _grant(self, requester: str, target: str) -> str:
         with self._lock:
@@ -240,21 +259,24 @@ class Brokerage:
     def _attached(self, party: Party, message: m.Attached) -> None:
         link = self._links.get(message.link, party)
         if link is not None:
-            self._links.attached(link)
+            self._links.attached(link, party)
 
     def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
         link = self._links.get(message.link, party)
         if link is None or not self._links.take(link):
             return
         party.deliver(m.CloseLink(link.number, message.error))
-        error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message}")
+        error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message[:_MAX_REASON]}")
         for other in link.others(party):
             other.deliver(m.CloseLink(link.number, to_wire(error), by_peer=True))
 
     def _cancel(self, party: Party, message: m.CancelCall) -> None:
         link = self._links.get(message.link, party)
-        if link is not None and link.caller is party:
-            link.callee.deliver(message)
+        if link is None:
+            return
+        if link.caller is not party:
+            raise ProtocolViolationError(f"{party.name} cancels a call that it did not make")
+        link.callee.deliver(message)
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
         party.deliver(m.Done(message.request, self._rights.resolve(message.target)))
@@ -268,12 +290,14 @@ class Brokerage:
             self._rights.check(party.name, target, message.target)
             self._wish(party, target, message)
 
-        self._aside(party, message, decide)
+        self._aside(party, target, message, decide, trusted=False)
 
     def _wish(self, party: Party, target: str, message: m.Watch) -> None:
         """Remember what ``party`` wants of ``target``, and see to it if ``target`` is there."""
         wanted = message.names is None or bool(message.names)
         with self._lock:
+            if self._parties.get(party.name) is not party:
+                return  # it has gone meanwhile
             watches = self._watches.setdefault(target, {})
             if wanted:
                 watches[party.name] = message.names
@@ -318,19 +342,43 @@ class Brokerage:
             if link is None and wanted:
                 self._create(party, publisher, m.EVENTS, names, on_attached=done)
                 return
+            if link is not None:
+                change = Filtering(names, [done] if done is not None else [])
+                if link.filtering is not None:  # one change at a time: this one when that one is answered
+                    later = link.filtering.later
+                    change.waiting += later.waiting if later is not None else []
+                    link.filtering.later = change
+                    return
+                link.filtering = change
         if link is not None:
-            number = link.number
-            self._ask(
-                publisher, lambda request: m.SetFilter(request, number, names), lambda _: done() if done else None
-            )
+            self._set_filter(link, change)
+            if link.ended:
+                link.end()
         elif done is not None:
             done()
+
+    def _set_filter(self, link: Link, change: Filtering) -> None:
+        def answered(_: Any) -> None:
+            with self._arming:
+                if link.filtering is not change:
+                    return  # it was closed meanwhile
+                later = link.filtering = change.later
+            for callback in change.waiting:
+                callback()
+            if later is not None:
+                self._set_filter(link, later)
+
+        def forget() -> None:
+            self._answers.pop(number, None)
+
+        number = self._ask(link.callee, lambda request: m.SetFilter(request, link.number, change.names), answered)
+        change.waiting.append(forget)
 
     # --- what the core asks -----------------------------------------------------------------------------------------
 
     def _ask(self, party: Party, make: Callable[[int], Any], on_answer: Callable[[Any], None]) -> int:
         with self._lock:
-            number = next(self._numbers)
+            self._asked = number = self._asked + 1
             present = self._parties.get(party.name) is party
             if present:
                 self._answers[number] = party, on_answer
@@ -346,15 +394,19 @@ class Brokerage:
         for (party, make), answered in zip(questions, answers, strict=True):
             self._ask(party, make, _setter(answered))
         end = time.monotonic() + _ANSWER_SECONDS
-        for answered in answers:
-            answered.wait(max(end - time.monotonic(), 0))
+        for (party, _), answered in zip(questions, answers, strict=True):
+            if not answered.wait(0 if party.silent else max(end - time.monotonic(), 0)):
+                party.silent = True
 
     def _done(self, party: Party, message: m.Done) -> None:
         with self._lock:
             asked = self._answers.get(message.request)
-            if asked is None or asked[0] is not party:
-                return
+            if not 0 < message.request <= self._asked or (asked is not None and asked[0] is not party):
+                raise ProtocolViolationError(f"{party.name} answers {message.request}, which it was not asked")
+            if asked is None:
+                return  # too late
             del self._answers[message.request]
+        party.silent = False
         asked[1](message.value)
 
     def ask_busy(self, name: str, answer: Callable[[Any], None]) -> None:

@@ -70,7 +70,7 @@ class Host:
         self._limits = Limits(**bootstrap.limits)  # type: ignore[arg-type]  # the core has checked them
         self._node = Node(
             bootstrap.name,
-            lambda message: pipe.send(m.encode(message)),
+            self._send,
             default_timeout=bootstrap.default_timeout,
             spinner=Spinner(bootstrap.spin_microseconds),
             gate=Gate(1),  # while it is loaded; widened then
@@ -112,6 +112,13 @@ class Host:
                 return
             self._unloading = None
             self._finished.clear()
+
+    def _send(self, message: Any) -> None:
+        data = m.encode(message)
+        if isinstance(message, m.CancelCall):
+            self._pipe.send_or_drop(data)  # nobody waits for it, and who gives a call up has no time to wait
+        else:
+            self._pipe.send(data)
 
     def _status(self) -> int:
         code = self._exit_code

@@ -5,13 +5,12 @@ A link's memory has no name. Its semaphores have names until both ends say that 
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from logoscore.errors import TransportError
+from logoscore.errors import ProtocolViolationError, TransportError
 from logoscore.transport import messages as m
 from logoscore.transport.ring import ring_size
 from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
@@ -29,6 +28,19 @@ class Party:
     name: str
     token: str = field(repr=False)
     deliver: Callable[..., None] = field(repr=False)
+    silent: bool = False
+    """It did not answer a question of the core in time: nobody waits for it again before it does."""
+
+
+@dataclass(eq=False)
+class Filtering:
+    """A change of an events link's filter that the publisher has not answered yet."""
+
+    names: tuple[str, ...] | None
+    waiting: list[Callable[[], None]]
+    """Who waits for it."""
+    later: Filtering | None = None
+    """What is wanted by now; the publisher hears of it when it has answered."""
 
 
 @dataclass(eq=False)
@@ -42,7 +54,10 @@ class Link:
     capacities: tuple[int, ...]
     semaphores: list[str]
     on_attached: Callable[[], None] | None
-    unattached: int = 2
+    unattached: list[Party] = field(default_factory=list)
+    """The ends that have not said yet that they hold it."""
+    filtering: Filtering | None = None
+    ended: bool = False
 
     def joins(self, party: Party) -> bool:
         """Whether ``party`` has an end of it."""
@@ -65,13 +80,23 @@ class Link:
         if callback is not None:
             callback()
 
+    def end(self) -> None:
+        """It is closed: nobody needs to wait for anything of it."""
+        self.ended = True
+        self.settle()
+        filtering, self.filtering = self.filtering, None
+        while filtering is not None:
+            for callback in filtering.waiting:
+                callback()
+            filtering = filtering.later
+
 
 class LinkTable:
     """All links of a core."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
+        self._made = 0
         self._links: dict[int, Link] = {}
 
     def create(
@@ -93,16 +118,24 @@ class LinkTable:
             for name in semaphores:
                 unlink_semaphore(name)
             raise TransportError(f"no memory for a channel to {callee.name}: {exc}") from exc
-        link = Link(next(self._numbers), caller, callee, purpose, capacities, semaphores, on_attached)
         with self._lock:
+            self._made += 1
+            link = Link(self._made, caller, callee, purpose, capacities, semaphores, on_attached, [caller, callee])
             self._links[link.number] = link
         return link, memory
 
     def get(self, number: int, party: Party) -> Link | None:
-        """The link of that number, if ``party`` has an end of it."""
+        """The link of that number; None if it is closed already.
+
+        Raises:
+            ProtocolViolationError: ``party`` has no end of it, or there never was one.
+        """
         with self._lock:
             link = self._links.get(number)
-        return link if link is not None and link.joins(party) else None
+            made = 0 < number <= self._made
+        if not made or (link is not None and not link.joins(party)):
+            raise ProtocolViolationError(f"{party.name} speaks of the channel {number}, which is not its own")
+        return link
 
     def find(self, caller: Party, callee_name: str, purpose: str) -> Link | None:
         """A link of ``caller`` to that callee, or None."""
@@ -112,12 +145,16 @@ class LinkTable:
                     return link
         return None
 
-    def attached(self, link: Link) -> None:
-        """One end holds it now."""
+    def attached(self, link: Link, party: Party) -> None:
+        """One end holds it now.
+
+        Raises:
+            ProtocolViolationError: it has said so before.
+        """
         with self._lock:
-            if link.unattached <= 0:
-                return
-            link.unattached -= 1
+            if party not in link.unattached:
+                raise ProtocolViolationError(f"{party.name} has attached the channel {link.number} before")
+            link.unattached.remove(party)
             if link.unattached:
                 return
         link.settle()
@@ -127,7 +164,7 @@ class LinkTable:
         with self._lock:
             if self._links.pop(link.number, None) is None:
                 return False
-        link.settle()
+        link.end()
         return True
 
     def take_all(self, party: Party) -> list[Link]:
@@ -137,5 +174,5 @@ class LinkTable:
             for link in links:
                 del self._links[link.number]
         for link in links:
-            link.settle()
+            link.end()
         return links

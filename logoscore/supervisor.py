@@ -22,12 +22,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
-from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
+from logoscore.errors import LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
 from logoscore.launch import HostCommand, HostProcess, start_host
 from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
 from logoscore.session.wire_errors import from_wire
 from logoscore.transport import messages as m
-from logoscore.transport.control import ControlPipe
+from logoscore.transport.control import Allowance, ControlPipe, Outbox
 
 __all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
 
@@ -37,6 +37,14 @@ _STDERR_LINES: Final = 50
 _STDERR_BYTES: Final = 16384
 _DRAIN_SECONDS: Final = 1.0  # for what is left in stderr after that
 _END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
+_MESSAGES_A_ROUND: Final = 64
+_LAST_CHUNKS: Final = 8
+_OPENS: Final = (m.Opened, m.Attach)
+_WITHDRAWN: Final = (m.Attach, m.SetFilter)  # what nobody needs to hear of a link that is closed again
+#: What a host may make the core do, by weight; one that asks for more waits. A cancel weighs 1.
+_WORK_A_SECOND: Final = 10_000.0
+_WORK_AT_ONCE: Final = 10_000.0
+_COSTS: Final[dict[type, float]] = {m.OpenLink: 50, m.Watch: 20, m.LinkFailed: 20, m.Authorize: 5, m.Resolve: 3}
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,7 @@ class SupervisedHost:
         self._thread: threading.Thread | None = None
         self._process_lock = threading.Lock()
         self._gone = False
+        self._allowance = Allowance(_WORK_A_SECOND, _WORK_AT_ONCE, time.monotonic())
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
@@ -203,6 +212,7 @@ class SupervisedHost:
         self._stderr = stderr_read
         os.set_blocking(stderr_read, False)
         self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
+        self._outbox = Outbox(self._pipe, f"logos-send-{self.name}", self._violated)
         self._thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
         self._thread.start()
         _live.add(self)
@@ -241,7 +251,7 @@ class SupervisedHost:
     def _load_error(self, what: str) -> ModuleLoadError:
         self._ended.wait(0.1)
         how = f" ({self._exit})" if self._exit is not None else ""
-        violation = f": {self.violation}" if self.violation is not None else ""
+        violation = f": {self.violation}" if self.violation is not None and not how else ""
         return ModuleLoadError(
             f"module {self.name!r} could not be loaded: {what}{how}{violation}{self._last_words()}",
             module=self.name,
@@ -255,14 +265,27 @@ class SupervisedHost:
     # --- talking ----------------------------------------------------------------------------------------------------
 
     def send(self, message: Any, descriptors: tuple[int, ...] = ()) -> None:
-        """Send a message to the host. A host that is gone, or does not read, gets nothing: its end is noticed elsewhere."""
-        try:
-            self._pipe.send(m.encode(message), descriptors)
-        except ChannelClosedError:
-            pass
-        except TimeoutError as exc:
-            self.violation = ProtocolViolationError(f"{self.name}: {exc}")
-            self.kill()
+        """Send a message to the host; never waits. A host that is gone gets nothing: its end is noticed elsewhere.
+
+        One that does not read for long is ended. Cancels are the first that it does not get.
+        """
+        kind = type(message)
+        self._outbox.put(
+            m.encode(message),
+            descriptors,
+            key=message.link.link if kind in _OPENS else getattr(message, "link", None),
+            withdrawable=kind in _WITHDRAWN,
+            withdraws=kind is m.CloseLink,
+            droppable=kind is m.CancelCall,
+            limited=kind is not m.Bootstrap,
+        )
+
+    def _violated(self, error: ProtocolViolationError) -> None:
+        """It does not keep to the protocol: end it, and say so to everybody who hears of its end."""
+        self.violation = error
+        if self.reason is None:
+            self.reason = f"the core ended it because {error}"
+        self.kill()
 
     @property
     def exit(self) -> ExitStatus | None:
@@ -284,31 +307,55 @@ class SupervisedHost:
         if pidfd is not None:
             poll.register(pidfd, select.POLLIN)
         try:
-            alive = True
-            while alive:
-                for fd, _ in poll.poll():
-                    if fd == self._stderr:
-                        if not self._pass_stderr_on():
-                            poll.unregister(self._stderr)
-                    elif fd == pidfd or not self._take_messages():
-                        alive = False
-            self._take_messages()  # what it said at last
+            while self._look(poll, pidfd):
+                pass
+            self._take_last_messages()
         except ProtocolViolationError as exc:
-            self.violation = exc
-            self.kill()
+            self._violated(exc)
         finally:
             if pidfd is not None:
                 os.close(pidfd)
             self._end()
 
-    def _take_messages(self) -> bool:
-        """Handle what the host has said. False at the end of the pipe."""
-        open_still = self._pipe.pump()
-        while (taken := self._pipe.take()) is not None:
-            self._handle(m.decode_from_party(taken[0]))
-        return open_still
+    def _look(self, poll: select.poll, pidfd: int | None) -> bool:
+        """One round. False when the host, or its end of the pipe, is gone."""
+        pause = self._allowance.pause(time.monotonic())
+        poll.modify(self._pipe.fileno(), 0 if pause else select.POLLIN)
+        wait = pause * 1000 + 1 if pause else 0 if self._pipe.has_message else None
+        for fd, _ in poll.poll(wait):
+            if fd == self._stderr:
+                if not self._pass_stderr_on():
+                    poll.unregister(self._stderr)
+            elif fd == pidfd or not self._pipe.pump():
+                return False
+        for _ in range(0 if pause else _MESSAGES_A_ROUND):
+            if not self._take_message():
+                break
+        return True
+
+    def _take_message(self) -> bool:
+        """Handle the next thing that the host has said, if there is one."""
+        taken = self._pipe.take()
+        if taken is None:
+            return False
+        message = m.decode_from_party(taken[0])
+        self._allowance.spend(_COSTS.get(type(message), 1), time.monotonic())
+        self._handle(message)
+        return True
+
+    def _take_last_messages(self) -> None:
+        """What it said at last."""
+        for _ in range(_LAST_CHUNKS):
+            if not self._pipe.pump():
+                break
+        while self._take_message():
+            pass
 
     def _handle(self, message: Any) -> None:
+        if self._hello.is_set() == isinstance(message, m.Hello) or (
+            isinstance(message, (m.Ready, m.LoadFailed)) and self._settled.is_set()
+        ):
+            raise ProtocolViolationError(f"{self.name} may not say {type(message).__name__} now")
         if isinstance(message, m.Hello):
             if message.version != m.PROTOCOL_VERSION:
                 raise ProtocolViolationError(
@@ -364,6 +411,7 @@ class SupervisedHost:
             self._drain_stderr()
         finally:
             _live.discard(self)
+            self._outbox.close()
             self._pipe.close()
             os.close(self._stderr)
             self._exit = ExitStatus.of(self.pid, status, self.stderr_tail(), self.reason, self._limits, self._cpu)

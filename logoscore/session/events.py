@@ -44,7 +44,7 @@ class _Outlet:
     def __init__(self, peer: str, channel: Channel, names: Collection[str] | None) -> None:
         self.peer = peer
         self.channel = channel
-        self.names = names
+        self.names = None if names is None else frozenset(names)  # looked into at each event: no list of any length
         self.sender: Sender = channel.senders[0]
 
     def wants(self, name: str) -> bool:
@@ -79,7 +79,7 @@ class Publisher:
         """A subscriber wants other events from now on."""
         with self._lock:
             if link in self._outlets:
-                self._outlets[link].names = names
+                self._outlets[link].names = None if names is None else frozenset(names)
 
     def remove(self, link: int, error: LogosError) -> bool:
         """A subscriber went. False if there is none of that number."""
