@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import socket
+import struct
 import sys
 import threading
 from typing import Any, Final
@@ -31,6 +34,7 @@ __all__ = ["run_host", "spawned_main"]
 
 _MAX_CONTROL_MESSAGE: Final = 1 << 30  # the core is trusted; a class shipped by the app may be large
 _BUILTIN_SOURCE: Final = "builtin"
+_CREDENTIALS: Final = struct.Struct("3i")  # of a socket's other end: pid, uid, gid
 _NO_CONTROL: Final = 70  # exit code of a host whose control thread failed (EX_SOFTWARE)
 
 
@@ -42,7 +46,7 @@ def spawned_main(control_fd: int) -> None:
 def run_host(control_fd: int) -> int:
     """Run one module until its core ends it; returns the exit code."""
     os.set_inheritable(control_fd, False)
-    _die_with_parent()
+    _die_with_core(control_fd)
     _enable_faulthandler()
     pipe = ControlPipe(control_fd, max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=True)
     try:
@@ -218,14 +222,38 @@ def _enable_faulthandler() -> None:
         faulthandler.enable(file=2, all_threads=False)
 
 
-def _die_with_parent() -> None:
+def _die_with_core(control_fd: int) -> None:
     """Linux: be killed when the core's process dies, also if the control pipe was inherited by somebody else."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
 
     pr_set_pdeathsig = 1
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    core = _maker(control_fd)
+    if os.getppid() != core and _has_ended(core):  # (the parent is another where a script starts us, and waits)
         os._exit(0)  # it died before we armed
+
+
+def _maker(control_fd: int) -> int:
+    """The process that made the control pipe: the core's. Raises OSError: it is no socket."""
+    with socket.socket(fileno=os.dup(control_fd)) as pipe:
+        credentials = pipe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(credentials)[0]
+    return pid
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process has ended, reaped or not. False where the system does not tell."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    finally:
+        os.close(descriptor)
