@@ -1,0 +1,157 @@
+"""Modules that start processes and threads of their own: these keep neither host nor core from seeing an end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from acceptance.support import write_module
+from helpers import wait_until
+from integration.support import WORKER, App, Launch, add_method, check_each, is_running
+
+from logoscore import Core
+from logoscore.errors import ModuleCrashedError
+
+CHILDREN = {
+    "program": ("start_program", "sleep", "1000"),
+    "program that ignores signals": ("start_program", "sh", "-c", "trap '' TERM HUP INT; exec sleep 1000"),
+    "program that writes": ("start_program", "sh", "-c", "while :; do echo noise >&2; done"),
+    "fork": ("fork",),
+}
+
+ENDS: dict[str, Callable[[Core, int], None]] = {
+    "unload": lambda core, _: core.unload_plugin("worker"),
+    "reload": lambda core, _: core.reload_plugin("worker") and None,
+    "SIGKILL": lambda core, pid: os.kill(pid, signal.SIGKILL),
+    "SIGTERM": lambda core, pid: os.kill(pid, signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_children_that_outlive_their_module(plugins: Path, end: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """They hold copies of the host's descriptors, its stderr among them; the core goes by the process."""
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        pid = worker.call("pid")
+        children = {kind: worker.call(*how) for kind, how in CHILDREN.items()}
+        try:
+            assert all(map(is_running, children.values()))
+            ENDS[end](core, pid)
+            wait_until(lambda: core.get_plugin_info("worker").pid != pid, what="the core noticing")
+            wait_until(lambda: not is_running(pid), what="the end of the host")
+            core.load_plugin("worker")
+            assert worker.call("add", 40, 2) == 42
+            core.cleanup()
+            assert is_running(children["program that ignores signals"])
+        finally:
+            kill(*children.values())
+    capfd.readouterr()
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # one that writes ends when nobody reads
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(pid), what=f"the end of {pid}")  # noqa: B023 - asked before the next
+
+
+def test_app_that_ends_before_its_modules_children(script: Launch, plugins: Path) -> None:
+    def check(_: str, app: App) -> None:
+        host, *children = map(int, app.expect("pids (.*)").group(1).split())
+        try:
+            app.wait(None)
+            wait_until(lambda: not is_running(host), what=f"the end of the host of {app!r}")
+            assert is_running(children[1]), "the program that ignores signals"
+        finally:
+            kill(*children)
+        app.finish(None)
+        app.assert_quiet("noise")
+
+    source = f"""
+        import glob, os, signal, sys, threading
+        from logoscore import Core
+        core = Core(plugins_dir=sys.argv[1], entry_points=False)
+        core.start()
+        worker = core.load_plugin("worker")
+        children = [worker.call(*how) for how in {[*CHILDREN.values()]!r}]
+        print("pids", core.get_plugin_info("worker").pid, *children, flush=True)
+        while glob.glob(f"/dev/shm/*logos.{{os.getpid():x}}.*"):  # until both ends hold their semaphores
+            threading.Event().wait(0.001)
+        """
+    ways = "", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"
+    check_each({way: script(f"{source}{way}\n", plugins) for way in ways}, check)
+
+
+def test_module_with_a_process_pool(plugins: Path) -> None:
+    """The standard library's pools work inside a module; other files of its folder are found in their processes too."""
+    (plugins / "worker" / "arithmetic.py").write_text("def double(number):\n    return 2 * number\n", encoding="utf-8")
+    add_method(
+        plugins,
+        "pool(self, method: str) -> list[int]",
+        "import arithmetic, multiprocessing, warnings",
+        "from concurrent.futures import ProcessPoolExecutor",
+        "warnings.simplefilter('ignore', DeprecationWarning)",
+        "with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:",
+        "    return [*pool.map(abs, [-1, -2]), *pool.map(arithmetic.double, [3])]",
+    )
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        for method in ("fork", "spawn", "forkserver"):
+            assert worker.call("pool", method, timeout=40) == [1, 2, 6], method
+
+
+def test_module_that_leaves_its_pool_open(plugins: Path) -> None:
+    """Its interpreter would wait for the pool at its end; the core does not wait for ever."""
+    add_method(
+        plugins,
+        "open_pool(self)",
+        "import multiprocessing",
+        "self.process = multiprocessing.get_context('spawn').Process(target=os.read, args=(os.pipe()[0], 1))",
+        "self.process.start()",
+        "return self.process.pid",
+    )
+    with Core(plugins_dir=plugins, entry_points=False, unload_timeout=1.0) as core:
+        child = core.load_plugin("worker").call("open_pool")
+        try:
+            core.unload_plugin("worker")
+            assert core.load_plugin("worker").call("add", 40, 2) == 42
+        finally:
+            if is_running(child):
+                os.kill(child, signal.SIGKILL)
+            wait_until(lambda: not is_running(child), what="the end of the child")
+
+
+def test_modules_that_do_not_end_when_asked(plugins: Path) -> None:
+    """A host that does not end gets SIGTERM, and one that ignores that, or is stopped, SIGKILL; none holds up another."""
+    ignoring = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    for name, head in (("stays", ""), ("ignores", ignoring), ("stopped", "")):
+        write_module(plugins, name, head + WORKER)
+    with Core(plugins_dir=plugins, entry_points=False, unload_timeout=0.5) as core:
+        stays, ignores, stopped = map(core.load_plugin, ("stays", "ignores", "stopped"))
+        stays.call("stay")
+        ignores.call("stay")
+        os.kill(stopped.call("pid"), signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            stopped.call("add", 1, 2, timeout=0.3)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(core.unload_plugin, ("stays", "ignores", "stopped")))
+        exits = {name: core.get_plugin_info(name).last_exit for name in ("stays", "ignores", "stopped")}
+        assert exits == {"stays": "killed by SIGTERM", "ignores": "killed by SIGKILL", "stopped": "killed by SIGKILL"}
+        assert core.load_plugin("stopped").call("add", 40, 2) == 42
+
+
+def test_child_that_is_told_apart_from_its_module(plugins: Path) -> None:
+    """A module whose subprocess dies is not a crashed module."""
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        for _ in range(5):
+            child = worker.call("start_program", "sleep", "1000")
+            os.kill(child, signal.SIGKILL)
+        assert worker.call("add", 40, 2) == 42
+        with pytest.raises(ModuleCrashedError, match="exit code 7"):
+            worker.call("die")
