@@ -1,7 +1,7 @@
 """The core as broker: who is there, who may reach whom, and the channels between them.
 
-    A ── OpenLink("B") ─▶ granted? ─▶ memory + semaphores made ─▶ Opened to A, Attach to B
-                                      both say Attached ─▶ the semaphores' names are removed
+    A ── OpenLink("B") ─▶ granted? ─▶ memory + semaphores made ─▶ Attach to B ─▶ Attached ─▶ Opened to A
+                                      who opens them and removes the semaphores' names ─▶ Attached
     A ── Watch("B", names) ─▶ policy? ─▶ B there: events link, or its filter changed; B not there: remembered, and
                                          armed before B's init_logos at every load
 
@@ -32,7 +32,7 @@ from logoscore.errors import (
 from logoscore.lanes import Lanes
 from logoscore.links import Filtering, Link, LinkTable, Party
 from logoscore.session.node import CAPABILITY_MODULE
-from logoscore.session.wire_errors import to_wire
+from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.transport import messages as m
 
 __all__ = ["Brokerage", "Party", "Rights"]
@@ -114,9 +114,9 @@ class Brokerage:
                 called.add(self._parties[CAPABILITY_MODULE])
         for callback in callbacks:
             callback(None)
-        for link in self._links.take_all(party):
+        for link in self._links.take_all(party, error):
             for other in link.others(party):
-                other.deliver(m.CloseLink(link.number, to_wire(error)))
+                _tell_closed(link, other, error)
         # Before anybody of the same name comes: what is forgotten then must not be the newcomer's token.
         self._ask_all([(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}])
 
@@ -232,43 +232,50 @@ class Brokerage:
         request: int | None = None,
         on_attached: Callable[[], None] | None = None,
     ) -> None:
-        """Make a link and hand it to both ends."""
-        link, memory = self._links.create(caller, callee, purpose, on_attached)
+        """Make a link and hand it to the callee; when he holds it, the caller gets it."""
+        codec = self._rights.codec(caller.name, callee.name) if purpose == m.CALLS else "safe"
+        link, memory = self._links.create(
+            caller, callee, purpose, codec=codec, names=names, request=request, on_attached=on_attached
+        )
         try:
-            codec = self._rights.codec(caller.name, callee.name) if purpose == m.CALLS else "safe"
-            for_callee, for_caller = link.info(caller, codec, names), link.info(callee, codec, names)
-            callee.deliver(m.Attach(for_callee, publishes=purpose == m.EVENTS), (memory,))
-            if request is not None:
-                caller.deliver(m.Opened(request, for_caller), (memory,))
-            else:
-                caller.deliver(m.Attach(for_caller, publishes=False), (memory,))
+            callee.deliver(m.Attach(link.info(caller), publishes=purpose == m.EVENTS), (memory,))
         finally:
             os.close(memory)
-        # One end may have gone while we were handing the link out: whoever is left must not keep it.
+        # One end may have gone while we were making it: whoever is left must not keep it.
         with self._lock:
             gone = [end for end in (caller, callee) if self._parties.get(end.name) is not end]
         if gone:
-            self._close(link, ChannelClosedError(f"{gone[0].name} ended while the channel was opened"), always=True)
-
-    def _close(self, link: Link, error: LogosError, *, always: bool = False) -> None:
-        """End a link for both ends. ``always``: also tell them if it is no longer in the table."""
-        if self._links.take(link) or always:
-            for end in {link.caller, link.callee}:
-                end.deliver(m.CloseLink(link.number, to_wire(error)))
+            self._close(link, ChannelClosedError(f"{gone[0].name} ended while the channel was opened"))
 
     def _attached(self, party: Party, message: m.Attached) -> None:
         link = self._links.get(message.link, party)
-        if link is not None:
-            self._links.attached(link, party)
+        memory = self._links.attached(link, party) if link is not None else None
+        if link is None or memory is None:
+            return
+        try:
+            if link.request is not None:
+                link.caller.deliver(m.Opened(link.request, link.info(link.callee)), (memory,))
+            else:
+                link.caller.deliver(m.Attach(link.info(link.callee), publishes=False), (memory,))
+        finally:
+            os.close(memory)
+        if link.reason is not None:  # it was closed just then: what we said of it may have come too early
+            _tell_closed(link, link.caller, link.reason)
+
+    def _close(self, link: Link, error: LogosError) -> None:
+        """End a link for both ends."""
+        if self._links.take(link, error):
+            for end in {link.caller, link.callee}:
+                _tell_closed(link, end, error)
 
     def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
         link = self._links.get(message.link, party)
-        if link is None or not self._links.take(link):
-            return
-        party.deliver(m.CloseLink(link.number, message.error))
         error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message[:_MAX_REASON]}")
+        if link is None or not self._links.take(link, error):
+            return
+        _tell_closed(link, party, from_wire(message.error))
         for other in link.others(party):
-            other.deliver(m.CloseLink(link.number, to_wire(error), by_peer=True))
+            _tell_closed(link, other, error, by_peer=True)
 
     def _cancel(self, party: Party, message: m.CancelCall) -> None:
         link = self._links.get(message.link, party)
@@ -432,6 +439,13 @@ class Brokerage:
         with self._lock:
             self._answers.pop(number, None)
         return values[0] if values else None
+
+
+def _tell_closed(link: Link, end: Party, error: LogosError, *, by_peer: bool = False) -> None:
+    """Tell one end that the link is closed; a caller who has not got it yet, that he will not."""
+    end.deliver(m.CloseLink(link.number, to_wire(error), by_peer=by_peer))
+    if link.opening and end is link.caller and link.request is not None:
+        end.deliver(m.Failed(link.request, to_wire(error)))
 
 
 def _plant(newcomer: Party) -> Callable[[int], Any]:

@@ -17,7 +17,7 @@ from logoscore.errors import ChannelClosedError, DependencyError, LogosError, Mo
 from logoscore.launch import find_host
 from logoscore.metadata import BUILTIN_NAMES
 from logoscore.registry import (
-    CRASHED,
+    ENDED,
     GAVE_UP,
     IDLE,
     LOADED,
@@ -54,7 +54,7 @@ class Lifecycle:
         self.on_end: Callable[[ModuleRecord, ExitStatus], None] = _ignore
         """Called when a loaded module's process has ended by itself."""
         self.on_restarted: Callable[[ModuleRecord], None] = _ignore
-        """Called when a module that was waiting for its restart is loaded."""
+        """Called when a module that had ended by itself is loaded again."""
         self._watchdog = Watchdog(brokerage.ask_busy)
         self._spawner = Spawner()
         self._ending = False
@@ -93,7 +93,7 @@ class Lifecycle:
                     return False
                 if record.state in IDLE:
                     self._check_dependencies(record)
-                    restarts = record.state == RESTARTING
+                    comes_back = record.state in ENDED
                     record.advance("load")
                     break
             if not record.settled.wait(self.settings.load_timeout):
@@ -106,7 +106,7 @@ class Lifecycle:
                     record.host = record.pid = record.token = None
                     record.advance("failed")
             raise
-        if restarts:
+        if comes_back:
             record.restarts += 1
             self.on_restarted(record)
         return True
@@ -309,7 +309,7 @@ class Lifecycle:
 
     def reload(self, name: str) -> None:
         """Unload and load, dependents included. Raises as ``Core.reload_plugin``."""
-        if self.registry.get(name).state in {CRASHED, RESTARTING, GAVE_UP}:
+        if self.registry.get(name).state in ENDED:
             self.load(name)
             return
         order, problems = self._unload_chain(name, save=True)

@@ -1,16 +1,21 @@
 """The channels between parties, as the core sees them: who made them, who holds them, what of them has a name still.
 
-A link's memory has no name. Its semaphores have names until both ends say that they are attached, or nobody needs them.
+A link's memory has no name. Its semaphores have names until both ends have opened them, or nobody needs them.
+
+    made ── Attach ─▶ callee ── Attached ─▶ Opened (Attach) ─▶ caller opens it, removes the names ── Attached ─▶ settled
+
+So the caller's first call begins when no name is left; whoever is killed after it leaves none.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from logoscore.errors import ProtocolViolationError, TransportError
+from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.transport import messages as m
 from logoscore.transport.ring import ring_size
 from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
@@ -53,9 +58,18 @@ class Link:
     purpose: str
     capacities: tuple[int, ...]
     semaphores: list[str]
+    codec: str
+    names: tuple[str, ...] | None
+    """The events that the caller wants at first."""
+    request: int | None
+    """The caller's, which is answered with it; None: he did not ask."""
     on_attached: Callable[[], None] | None
+    memory: int | None = None
+    """The descriptor, until the caller has got it."""
     unattached: list[Party] = field(default_factory=list)
-    """The ends that have not said yet that they hold it."""
+    """The ends that have not said yet that they hold it: the callee, then the caller."""
+    reason: LogosError | None = None
+    """Why it ended."""
     filtering: Filtering | None = None
     ended: bool = False
 
@@ -67,9 +81,16 @@ class Link:
         """The other end, unless it is the same party."""
         return {self.caller, self.callee} - {party}
 
-    def info(self, peer: Party, codec: str, names: tuple[str, ...] | None) -> m.LinkInfo:
+    @property
+    def opening(self) -> bool:
+        """Whether the caller has not got it yet."""
+        return len(self.unattached) == 2
+
+    def info(self, peer: Party) -> m.LinkInfo:
         """What the end opposite ``peer`` is told."""
-        return m.LinkInfo(self.number, peer.name, self.purpose, self.capacities, tuple(self.semaphores), codec, names)
+        return m.LinkInfo(
+            self.number, peer.name, self.purpose, self.capacities, tuple(self.semaphores), self.codec, self.names
+        )
 
     def settle(self) -> None:
         """Both ends hold it, or it is given up: remove the names, and tell whoever waited for this. Once."""
@@ -100,29 +121,40 @@ class LinkTable:
         self._links: dict[int, Link] = {}
 
     def create(
-        self, caller: Party, callee: Party, purpose: str, on_attached: Callable[[], None] | None
+        self,
+        caller: Party,
+        callee: Party,
+        purpose: str,
+        *,
+        codec: str,
+        names: tuple[str, ...] | None,
+        request: int | None,
+        on_attached: Callable[[], None] | None,
     ) -> tuple[Link, int]:
-        """Make a link; returns it with the descriptor of its memory, which is the caller's to close.
+        """Make a link; returns it with a descriptor of its memory for the callee, which is to be closed.
 
         Raises:
             TransportError: the system has no memory, descriptors or semaphores left.
         """
         capacities = _CAPACITIES[purpose]
+        semaphores: list[str] = []
+        memory = None
         try:
             semaphores = create_semaphores(2 * len(capacities))
-        except OSError as exc:
-            raise TransportError(f"no semaphores for a channel to {callee.name}: {exc}") from exc
-        try:
             memory = create_memory(sum(map(ring_size, capacities)))
+            for_callee = os.dup(memory)
         except OSError as exc:
             for name in semaphores:
                 unlink_semaphore(name)
-            raise TransportError(f"no memory for a channel to {callee.name}: {exc}") from exc
+            if memory is not None:
+                os.close(memory)
+            raise TransportError(f"the system has no room for a channel to {callee.name}: {exc}") from exc
         with self._lock:
             self._made += 1
-            link = Link(self._made, caller, callee, purpose, capacities, semaphores, on_attached, [caller, callee])
+            link = Link(self._made, caller, callee, purpose, capacities, semaphores, codec, names, request, on_attached)
+            link.memory, link.unattached = memory, [callee, caller]
             self._links[link.number] = link
-        return link, memory
+        return link, for_callee
 
     def get(self, number: int, party: Party) -> Link | None:
         """The link of that number; None if it is closed already.
@@ -145,34 +177,47 @@ class LinkTable:
                     return link
         return None
 
-    def attached(self, link: Link, party: Party) -> None:
-        """One end holds it now.
+    def attached(self, link: Link, party: Party) -> int | None:
+        """One end holds it now. If that was the callee, returns the descriptor that the caller gets; to be closed.
 
         Raises:
-            ProtocolViolationError: it has said so before.
+            ProtocolViolationError: it has said so before, or has not got it yet.
         """
         with self._lock:
-            if party not in link.unattached:
-                raise ProtocolViolationError(f"{party.name} has attached the channel {link.number} before")
-            link.unattached.remove(party)
+            if self._links.get(link.number) is not link:
+                return None  # it was closed meanwhile
+            if not link.unattached or party is not link.unattached[0]:
+                raise ProtocolViolationError(f"{party.name} cannot attach the channel {link.number} now")
+            link.unattached.pop(0)
             if link.unattached:
-                return
+                memory, link.memory = link.memory, None
+                return memory
         link.settle()
+        return None
 
-    def take(self, link: Link) -> bool:
+    def take(self, link: Link, reason: LogosError) -> bool:
         """Remove it. False if somebody else has."""
         with self._lock:
             if self._links.pop(link.number, None) is None:
                 return False
-        link.end()
+        self._end(link, reason)
         return True
 
-    def take_all(self, party: Party) -> list[Link]:
+    def take_all(self, party: Party, reason: LogosError) -> list[Link]:
         """Remove and return all that ``party`` has an end of."""
         with self._lock:
             links = [link for link in self._links.values() if link.joins(party)]
             for link in links:
                 del self._links[link.number]
         for link in links:
-            link.end()
+            self._end(link, reason)
         return links
+
+    @staticmethod
+    def _end(link: Link, reason: LogosError) -> None:
+        """Whoever has removed it ends it."""
+        memory, link.memory = link.memory, None
+        if memory is not None:
+            os.close(memory)
+        link.reason = reason
+        link.end()

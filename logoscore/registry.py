@@ -27,6 +27,7 @@ from logoscore.plugins.spec import ModuleSpec
 
 __all__ = [
     "CRASHED",
+    "ENDED",
     "GAVE_UP",
     "IDLE",
     "KNOWN",
@@ -48,7 +49,10 @@ CRASHED: Final = "crashed"
 RESTARTING: Final = "restarting"
 GAVE_UP: Final = "gave_up"
 
-IDLE: Final = frozenset({KNOWN, CRASHED, RESTARTING, GAVE_UP})
+ENDED: Final = frozenset({CRASHED, RESTARTING, GAVE_UP})
+"""The states of a module whose process has ended by itself."""
+
+IDLE: Final = frozenset({KNOWN, *ENDED})
 """The states in which a module has no process, and can be loaded."""
 
 TRANSITIONS: Final[Mapping[tuple[str, str], str]] = {
@@ -218,7 +222,7 @@ class Registry:
     @staticmethod
     def not_loaded(record: ModuleRecord) -> LogosError:
         """The error for a module that is known but has no process."""
-        why = f" (it crashed: {record.last_exit})" if record.state in {CRASHED, RESTARTING, GAVE_UP} else ""
+        why = f" (it crashed: {record.last_exit})" if record.state in ENDED else ""
         return ModuleNotLoadedError(f"module {record.name!r} is {record.state}, not loaded{why}", module=record.name)
 
     def names(self, *states: str) -> list[str]:

@@ -158,7 +158,7 @@ class Supervision:
                 self._schedule(record)
 
     def restarted(self, record: ModuleRecord) -> None:
-        """A module that was waiting for its restart is loaded."""
+        """A module that had ended by itself is loaded again, by us or by hand."""
         self._notices.send(MODULE_RESTARTED, record.name, {"restarts": record.restarts, "pid": record.pid})
 
     def _followers(self, name: str) -> list[str]:

@@ -43,6 +43,7 @@ from logoscore.transport import messages as m
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import by_id
 from logoscore.transport.frame import FOREVER
+from logoscore.transport.segment import unlink_semaphore
 from logoscore.transport.spin import Spinner
 
 __all__ = ["CAPABILITY_MODULE", "Node"]
@@ -140,8 +141,13 @@ class Node:
             answer.settle(value, error)
         return answer is not None
 
-    def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool]) -> Channel | None:
-        """Open a channel; if that fails, tell the core. (``Attached`` is sent when the channel is in its place.)"""
+    def _channel(
+        self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool], *, last: bool
+    ) -> Channel | None:
+        """Open a channel; if that fails, tell the core. (``Attached`` is sent when the channel is in its place.)
+
+        ``last``: the other end has opened it, so nobody needs its semaphores' names any more.
+        """
         spinner = _NO_SPIN if info.peer == self.name else self._spinner  # two threads of one process share the GIL
         try:
             channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
@@ -150,11 +156,14 @@ class Node:
                 info.link, ChannelClosedError(f"{self.name} could not open it: {type(exc).__name__}: {exc}")
             )
             return None
+        if last:
+            for name in info.semaphores:
+                unlink_semaphore(name)
         return channel
 
     def _opened(self, msg: m.Opened, descriptors: Sequence[int]) -> None:
         info = msg.link
-        channel = self._channel(info, descriptors, (True, False))
+        channel = self._channel(info, descriptors, (True, False), last=True)
         if channel is None:
             self._settle(msg.request, None, ChannelClosedError(f"the channel to {info.peer} could not be opened"))
             return
@@ -168,7 +177,8 @@ class Node:
     def _attach(self, msg: m.Attach, descriptors: Sequence[int]) -> None:
         info = msg.link
         sends = (False, True) if info.purpose == m.CALLS else (msg.publishes,)
-        channel = self._channel(info, descriptors, sends)
+        last = info.purpose == m.EVENTS and not msg.publishes
+        channel = self._channel(info, descriptors, sends, last=last)
         if channel is None:
             return
         try:

@@ -248,3 +248,19 @@ def test_module_that_prints_until_its_end(script: Launch, plugins: Path) -> None
                  "print(core.get_plugin_info('worker').last_exit)\n", plugins)  # fmt: skip
     assert app.finish().splitlines()[-1] == "exit code 0", app.out
     app.assert_quiet()
+
+
+AFTER_A_CALL = """
+import os, sys
+from logoscore import Core
+core = Core(plugins_dir=sys.argv[1], entry_points=False)
+core.start()
+assert core.load_plugin("worker").call("add", 40, 2) == 42
+os._exit(0)
+"""
+
+
+def test_no_name_outlives_the_first_call(script: Launch, plugins: Path) -> None:
+    """Semaphores have names until both ends hold them: when a call was answered, they do."""
+    for app in [script(AFTER_A_CALL, plugins) for _ in range(6)]:
+        app.finish()
