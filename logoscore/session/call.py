@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,10 @@ class _FutureWaiter(Waiter):
         return True
 
     def fail(self, error: LogosError) -> None:
+        self._call._fail(error)
+
+    def abandon(self, error: LogosError) -> None:
+        self._call._condition = threading.Condition()
         self._call._fail(error)
 
 

@@ -395,7 +395,7 @@ class Node:
         """In a forked child: everything here is the parent's. Touch nothing shared, and let every use raise ``error``."""
         self._closed = error
         for link in self._call_links.values():
-            link.channel.abandon(error)
+            link.abandon(error)
         self.provider.abandon(error)
         self.publisher.abandon(error)
         self.hearing.abandon(error)

@@ -52,6 +52,9 @@ class Waiter:
     def fail(self, error: LogosError) -> None:
         raise NotImplementedError
 
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: the threads that would deliver are the parent's, and so is who holds a lock of ours."""
+
 
 class SyncWaiter(Waiter):
     """A thread that waits for one reply."""
@@ -337,6 +340,12 @@ class CallLink:
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
                 waiter.fail(_ExpiredError())
+
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: whoever would wait here gets ``error``."""
+        self.channel.abandon(error)
+        for waiter in list(self._pending.values()):
+            waiter.abandon(error)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

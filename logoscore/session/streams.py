@@ -212,6 +212,12 @@ class IncomingStream(Waiter):
             self._error = error
             self._arrived.notify()
 
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child."""
+        self._arrived = threading.Condition()
+        self._frames.clear()
+        self._error = error
+
     def take(self, timeout: float) -> bytes | None:
         """The next frame; None if none came in time, or the stream has ended. Raises what ended the channel."""
         if not self._frames and not self.ended and self._error is None:

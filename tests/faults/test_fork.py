@@ -43,6 +43,7 @@ REFUSED = {
     "call with a deadline": "worker.call('echo', 1, timeout=5)",
     "submit": "worker.submit('echo', 1)",
     "stream": "worker.stream('count', 5)",
+    "stream under way": "next(stream)",
     "subscribe": "worker.subscribe()",
     "on_event": "worker.on_event('said', print)",
     "methods": "worker.methods()",
@@ -83,6 +84,9 @@ assert worker.call("add", 40, 2) == 42
 assert next(stream) == 1
 worker.call("say", "after")
 assert events.get(20).data == ("after",)
+pending = worker.submit("hang", timeout=600)
+if in_child(refused("pending.result(30)")):
+    print("not refused: a call under way", flush=True)
 """,
         plugins,
     )
