@@ -1,0 +1,221 @@
+"""Loads that fail half-way leave no half state; what a module writes, however much, is told and holds nobody up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.support import write_module
+from integration.support import Launch, add_method
+
+from logoscore import Core
+from logoscore.errors import LogosError, ModuleCrashedError, ModuleLoadError
+
+HEAD = """
+import os, signal, sys, threading
+from logoscore import PluginInterface, invokable
+print("last words of the module", file=sys.stderr, flush=True)
+"""
+BODY = """
+class Module(PluginInterface):
+    @invokable
+    def ping(self):
+        return self.api.name
+"""
+
+#: Code at a module's top level, and what the error says.
+DEATHS = {
+    "os._exit": ("os._exit(9)", "exit code 9"),
+    "os._exit(0)": ("os._exit(0)", "exit code 0"),
+    "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    "SIGSEGV": ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+    "abort": ("os.abort()", "SIGABRT"),
+    "sys.exit": ("sys.exit(5)", "SystemExit"),
+    "sys.exit in a thread": ("threading.Thread(target=sys.exit).start(); raise OSError('and so')", "and so"),
+    "closed descriptors": ("os.closerange(3, 1024)", "its process ended"),
+    "KeyboardInterrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "error without text": ("class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute", "Mute"),
+    "recursion": ("def run(): run()\nrun()", "RecursionError"),
+    "memory": ("bytearray(1 << 62)", "MemoryError"),
+}
+
+
+def assert_no_half_state(core: Core, name: str) -> None:
+    info = core.get_plugin_info(name)
+    assert (info.state, info.pid, info.loaded_at) == ("known", None, None)
+    assert name not in core.get_loaded_plugins()
+    for use in (lambda: core.get_token(name), lambda: core.get_client(name).call("ping", timeout=10)):
+        with pytest.raises(LogosError, match=name):
+            use()
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plugins directory with one module per death."""
+    folder = tmp_path_factory.mktemp("mortal")
+    for death, (code, _) in DEATHS.items():
+        write_module(folder, named(death), f"{HEAD}\n{code}\n{BODY}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared_core(mortal: Path) -> Iterator[Core]:
+    with Core(plugins_dir=mortal, entry_points=False) as core:
+        yield core
+
+
+def named(death: str) -> str:
+    return re.sub(r"\W+", "_", death).strip("_").lower()
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_death_during_the_import(shared_core: Core, mortal: Path, death: str) -> None:
+    core, name = shared_core, named(death)
+    with pytest.raises(ModuleLoadError, match=DEATHS[death][1]) as caught:
+        core.load_plugin(name)
+    assert caught.value.module == name
+    assert repr(name) in str(caught.value)
+    if death != "closed descriptors":
+        assert "last words of the module" in str(caught.value)
+    assert_no_half_state(core, name)
+    (mortal / name / f"{name}.py").write_text(HEAD + BODY, encoding="utf-8")
+    assert core.load_plugin(name).call("ping") == name
+    core.unload_plugin(name)
+
+
+def test_modules_that_never_come_up(plugins: Path) -> None:
+    wait = "threading.Event().wait()"
+    write_module(plugins, "stuck_in_import", HEAD + wait + BODY)
+    write_module(plugins, "stuck_in_init", HEAD + BODY + f"    def init_logos(self, api):\n        {wait}\n")
+    with Core(plugins_dir=plugins, entry_points=False, load_timeout=2.0) as core, ThreadPoolExecutor(2) as pool:
+        loads = {name: pool.submit(core.load_plugin, name) for name in ("stuck_in_import", "stuck_in_init")}
+        for name, load in loads.items():
+            with pytest.raises(ModuleLoadError, match=rf"(?s){name}.*not ready within .* s.*last words"):
+                load.result(40)
+            assert_no_half_state(core, name)
+
+
+def test_what_a_failed_load_had_brought_up_goes_again(plugins: Path) -> None:
+    """A chain of four whose last one dies: three are unloaded again, but not what was there before."""
+    write_module(plugins, "one")
+    write_module(plugins, "two", dependencies=["one"])
+    write_module(plugins, "three", dependencies=["two"])
+    write_module(plugins, "four", f"{HEAD}\nos._exit(9)\n", dependencies=["three"])
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        one = core.load_plugin("one")
+        pid = core.get_plugin_info("one").pid
+        with pytest.raises(ModuleLoadError, match="exit code 9"):
+            core.load_plugin("four")
+        assert core.get_loaded_plugins() == ["capability_module", "core_manager", "one"]
+        assert (one.call("ping"), core.get_plugin_info("one").pid) == ("one", pid)
+
+
+def test_events_of_a_module_that_failed(plugins: Path) -> None:
+    """Who subscribed before hears what it said before it died, and hears the next one."""
+    init = "    def init_logos(self, api):\n        self.api = api\n        api.trigger('up', 1)\n        {}\n"
+    source = HEAD + BODY + init
+    folder = write_module(plugins, "herald", source.format("os._exit(1)"))
+    with Core(plugins_dir=plugins, entry_points=False) as core, core.get_client("herald").subscribe("up") as ups:
+        for _ in range(3):
+            with pytest.raises(ModuleLoadError):
+                core.load_plugin("herald")
+        (folder / "herald.py").write_text(source.format("pass"), encoding="utf-8")
+        core.load_plugin("herald")
+        heard = [ups.get(20)]
+        while ups.pending:
+            heard.append(ups.get(20))
+        assert heard[-1].name == "up"
+
+
+def test_methods_with_names_of_the_runtimes_own(plugins: Path) -> None:
+    """``@invokable def version`` is callable, or the load says why not: it is not lost in silence."""
+    names = ("version", "name", "metadata", "api")
+    for name in names:
+        source = f"{HEAD}\nclass Module(PluginInterface):\n    @invokable\n    def {name}(self):\n        return 42\n"
+        write_module(plugins, f"has_{name}", source)
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        for name in names:
+            try:
+                client = core.load_plugin(f"has_{name}")
+            except ModuleLoadError as error:
+                assert f"{name!r}" in str(error) or f".{name}" in str(error)  # noqa: PT017 - either is right
+            else:
+                assert client.call(name) == 42
+
+
+# --- output ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ["stderr", "stdout"])
+def test_flood_of_output(plugins: Path, stream: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Megabytes, in the import and in a call, and not a byte of it is lost on its way to the app's own stream."""
+    flood = "for number in range({}): print('{{:>99}}'.format(number), file=sys.{}); sys.{}.flush()"
+    early, late = flood.format("20_000", stream, stream), flood.format("20_000, 40_000", stream, stream)
+    body = f"{BODY}\n    @invokable\n    def shout(self):\n        {late}\n"
+    write_module(plugins, "loud", f"{HEAD}\n{early}\n{body}")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        loud = core.load_plugin("loud")
+        loud.call("shout")
+        assert loud.call("ping") == "loud"
+    captured = capfd.readouterr()
+    lines: list[str] = getattr(captured, "out" if stream == "stdout" else "err").splitlines()
+    assert [int(line) for line in lines if line.strip().isdigit()] == list(range(40_000))
+
+
+def test_tail_of_the_output_is_in_the_error(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The last lines, whole ones, and not all of them; bytes that are no text do no harm."""
+    add_method(
+        plugins,
+        "shout_and_die(self)",
+        "for number in range(20_000): os.write(2, f'line {number}\\n'.encode())",
+        "os.write(2, bytes(range(256)) + b'\\n' + 'wörter'.encode() + b'\\n')",
+        "os._exit(3)",
+    )
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        with pytest.raises(ModuleCrashedError) as caught:
+            core.load_plugin("worker").call("shout_and_die")
+        text: Any = caught.value.stderr
+        assert "line 19999" in text
+        assert "wörter" in text
+        assert "line 18000" not in text
+        assert len(text) < 20_000
+        assert text in str(caught.value)
+    capfd.readouterr()
+
+
+def test_output_that_nobody_reads(script: Launch, plugins: Path, tmp_path: Path) -> None:
+    """The app's stderr is a pipe that is full: its modules are slowed down at most, the app itself is not."""
+    add_method(plugins, "shout(self)", "threading.Thread(target=self._shout, daemon=True).start()")
+    with (plugins / "worker" / "worker.py").open("a", encoding="utf-8") as code:
+        code.write("\n    def _shout(self):\n        while True: os.write(2, b'x' * 4096)\n")
+    app = script(
+        """
+        import os, sys
+        from logoscore import Core
+        unread, full = os.pipe()
+        os.dup2(full, 2)
+        with Core(plugins_dir=sys.argv[1], entry_points=False) as core:
+            worker = core.load_plugin("worker")
+            worker.call("shout")
+            for number in range(1000):
+                assert worker.call("echo", number) == number
+            assert core.reload_plugin("worker").call("add", 40, 2) == 42
+            print("works", flush=True)
+        """,
+        plugins,
+    )
+    assert "works" in app.finish(), repr(app)
+
+
+def test_module_that_closes_its_streams(plugins: Path) -> None:
+    add_method(plugins, "close(self, fd: int)", "os.close(fd)")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        for descriptor in (0, 1, 2):
+            worker.call("close", descriptor)
+            assert worker.call("add", 40, 2) == 42
+        assert core.reload_plugin("worker").call("add", 40, 2) == 42
