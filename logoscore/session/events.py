@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 import copy
+import functools
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -168,6 +169,7 @@ class EventLink:
     Args:
         subscriptions: gives the subscriptions of the publisher, as they are now.
         former: the channel before this one; what it still holds is delivered first.
+        patience: seconds that one full subscription may hold up the others.
     """
 
     def __init__(
@@ -178,6 +180,7 @@ class EventLink:
         subscriptions: Callable[[], Collection[Subscription]],
         owner: LinkOwner,
         former: EventLink | None,
+        patience: float,
     ) -> None:
         self.link = link
         self.peer = peer
@@ -186,6 +189,7 @@ class EventLink:
         self._subscriptions = subscriptions
         self._owner = owner
         self._former = former
+        self._patience = patience
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -239,7 +243,12 @@ class EventLink:
                     event = self._event(frame, name)
                     if event is None:
                         return
-                subscription.push(event)
+                others = functools.partial(self._others_than, subscription)
+                subscription.push(event, others, self._patience)
+
+    def _others_than(self, subscription: Subscription) -> bool:
+        """Whether somebody else waits for this publisher's events."""
+        return any(each is not subscription and not each.over for each in self._subscriptions())
 
     def _event(self, frame: Frame, name: str) -> Event | None:
         """The event, or None (and a word in the log) if its data cannot be made here."""

@@ -29,6 +29,7 @@ from logoscore.errors import (
 )
 from logoscore.interface import Event
 from logoscore.limits import NO_LIMITS, Limits
+from logoscore.session.answer import Answer
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
 from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
@@ -50,22 +51,6 @@ __all__ = ["CAPABILITY_MODULE", "Node"]
 
 CAPABILITY_MODULE: Final = "capability_module"
 _NO_SPIN: Final = Spinner(0)
-
-
-class _Answer:
-    """A request to the core that is under way."""
-
-    def __init__(self) -> None:
-        self._settled = threading.Event()
-        self.value: Any = None
-        self.error: LogosError | None = None
-
-    def settle(self, value: Any, error: LogosError | None = None) -> None:
-        self.value, self.error = value, error
-        self._settled.set()
-
-    def wait(self, deadline: int) -> bool:
-        return self._settled.wait(None if deadline >= FOREVER else min(seconds_left(deadline), threading.TIMEOUT_MAX))
 
 
 class Node:
@@ -105,7 +90,7 @@ class Node:
         self._lock = threading.Lock()
         self._closed: LogosError | None = None
         self._requests = itertools.count(1)
-        self._answers: dict[int, _Answer] = {}
+        self._answers: dict[int, Answer] = {}
         self._clients: dict[str, LogosAPIClient] = {}
         self._call_links: dict[int, CallLink] = {}
         self._in_turn: dict[int, RunningCall] = {}  # by number: the module's code that runs otherwise than in a call
@@ -188,7 +173,7 @@ class Node:
                 self.publisher.add(info.link, info.peer, channel, info.filter)
             else:
                 self.hearing.add_link(info, channel)
-        except RuntimeError as exc:  # no thread is to be had
+        except (RuntimeError, LogosError) as exc:  # no thread is to be had
             self.link_failed(info.link, ChannelClosedError(f"{self.name} cannot serve it: {exc}"))
             return
         self._send(m.Attached(info.link))
@@ -260,11 +245,9 @@ class Node:
             StateError: this party has ended.
                 CallTimeoutError: no answer until ``deadline``.
         """
-        number = next(self._requests)
-        answer = self._answers[number] = _Answer()
+        answer = Answer()
+        number = self.ask(make, answer)
         try:
-            self.check_open()
-            self._send(make(number))
             if not answer.wait(deadline):
                 raise CallTimeoutError("the core did not answer in time", module="core")
         finally:
@@ -272,6 +255,22 @@ class Node:
         if answer.error is not None:
             raise answer.error
         return answer.value
+
+    def ask(self, make: Callable[[int], Any], answer: Answer) -> int:
+        """Send such a message and do not wait; ``answer`` is settled when the answer comes, on the control thread.
+
+        Raises:
+            StateError: this party has ended.
+        """
+        number = next(self._requests)
+        self._answers[number] = answer
+        try:
+            self.check_open()
+            self._send(make(number))
+        except BaseException:
+            self._answers.pop(number, None)
+            raise
+        return number
 
     def check_open(self) -> None:
         """Raises StateError if this party has ended."""

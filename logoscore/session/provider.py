@@ -394,7 +394,7 @@ class LogosAPIProvider:
         self._links[link] = serving
         try:
             serving.start()
-        except RuntimeError as exc:
+        except (RuntimeError, LogosError) as exc:
             self.close_link(link, ChannelClosedError(f"{self.proxy.module} has no thread left: {exc}"))
             channel.dispose()
             raise

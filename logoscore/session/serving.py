@@ -183,7 +183,7 @@ class ServingLink:
         if not self._standby:
             try:
                 self._add_thread()
-            except RuntimeError:  # no thread is to be had: whichever of ours is free next reads on
+            except (RuntimeError, LogosError):  # no thread is to be had: whichever of ours is free next reads on
                 import logging
 
                 logging.getLogger("logoscore").warning(
@@ -277,7 +277,7 @@ class ServingLink:
             self._sending = True
         try:
             self._owner.threads.start(self._send_outbox, f"logos-reply-{self.peer}")
-        except RuntimeError:
+        except BaseException:
             self._sending = False  # no thread left; the next reply tries again
             raise
 

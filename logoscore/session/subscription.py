@@ -2,7 +2,9 @@
 
 Rules: bounded (``maxsize``); what happens when it is full is the subscriber's choice:
 
-    block          the publisher's ring is not read on, so in the end ``trigger`` waits (bounded); nothing is lost
+    block          the publisher's ring is not read on, so in the end ``trigger`` waits (bounded); nothing is lost. Where
+                   that would hold up other subscriptions to the same publisher, as many events more are held back
+                   first, and after a while the full one ends with ChannelClosedError
     drop_oldest    the oldest waiting event goes; ``dropped`` counts
     drop_newest    the new event goes; ``dropped`` counts
     disconnect     the subscription ends: what waits is still delivered, then ChannelClosedError
@@ -30,8 +32,19 @@ Overflow = Literal["block", "drop_oldest", "drop_newest", "disconnect"]
 OVERFLOWS: Final = ("block", "drop_oldest", "drop_newest", "disconnect")
 
 
+_LOOK_SECONDS: Final = 0.5  # between two looks whether somebody else has come
+
+
 class Subscription:
     """Events of one module, in the order in which it triggered them.
+
+    ``overflow`` says what happens when ``maxsize`` events wait. ``"block"`` loses nothing: the publisher's events are not
+    read on until there is room, and in the end its ``trigger`` waits; if that takes longer than its deadline, it cuts this
+    process off. All subscriptions of one party to one publisher share the way by which its events come. So while there
+    are others, a full one with ``"block"`` holds back as many events more (``pending`` may be up to twice ``maxsize``);
+    then the others wait for it, at most half of the default timeout in a row; then it ends: what waits is still delivered,
+    after that comes ChannelClosedError. ``"drop_oldest"`` and ``"drop_newest"`` lose events and count them in ``dropped``,
+    ``"disconnect"`` ends at once, as above.
 
     Iterate (``for event in subscription``, ``async for``), or wait for one with :meth:`get`. Iteration ends when the
     subscription is cancelled. A context manager: leaving the block cancels.
@@ -71,10 +84,15 @@ class Subscription:
 
     # --- the reader's side ------------------------------------------------------------------------------------------
 
-    def push(self, event: Event) -> None:
-        """Take an event in; with overflow "block" this waits for room."""
+    def push(self, event: Event, others: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:
+        """Take an event in; with overflow "block" this waits for room.
+
+        Args:
+            others: tells whether that holds up other subscriptions.
+            patience: seconds that it may do so; then this one ends.
+        """
         with self._changed:
-            if self._over() or (len(self._events) >= self.maxsize and not self._make_room()):
+            if self._over() or (len(self._events) >= self.maxsize and not self._make_room(others, patience)):
                 return
             if self._cancelled or self._error is not None:
                 return
@@ -84,22 +102,35 @@ class Subscription:
             self._events.append(event)
             self._wake()
 
-    def _make_room(self) -> bool:
+    def _make_room(self, others: Callable[[], bool], patience: float) -> bool:
         """Under the lock: whether the new event may come in."""
         if self.overflow == "block":
-            self._changed.wait_for(lambda: len(self._events) < self.maxsize or self._over())
-            return True
+            return self._wait_for_room(others, patience)
         if self.overflow == "disconnect":
-            self._error = ChannelClosedError(
-                f"the subscription to {self.module}.{self.event or '*'} fell behind: "
-                f"{self.maxsize} events wait, and its overflow is 'disconnect'"
-            )
-            self._wake()
-            return False
+            return self._fall_behind(f"{self.maxsize} events wait, and its overflow is 'disconnect'")
         self.dropped += 1
         if self.overflow == "drop_oldest":
             self._events.popleft()
             return True
+        return False
+
+    def _wait_for_room(self, others: Callable[[], bool], patience: float) -> bool:
+        left = patience
+        while True:
+            held_up = others()
+            limit = 2 * self.maxsize if held_up else self.maxsize
+            if len(self._events) < limit or self._over():
+                return True
+            if held_up and left <= 0:
+                return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
+            began = time.monotonic()
+            self._changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
+            if held_up:
+                left -= time.monotonic() - began
+
+    def _fall_behind(self, how: str) -> bool:
+        self._error = ChannelClosedError(f"the subscription to {self.module}.{self.event or '*'} fell behind: {how}")
+        self._wake()
         return False
 
     def connected(self) -> None:
@@ -151,6 +182,11 @@ class Subscription:
                 raise TimeoutError(f"no event {self.event or '*'} of {self.module} came within {timeout:g} s")
             with yield_turn(), self._changed:
                 self._changed.wait_for(lambda: self._events or self._over(), remaining)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing comes any more."""
+        return self._over()
 
     def _over(self) -> bool:
         return self._cancelled or self._error is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.support import write_module
+from helpers import wait_until
 
 from logoscore import Core
 
@@ -108,3 +111,17 @@ def run(client: Any, code: str, timeout: float = 20.0) -> Any:
 def threads_of(pid: int) -> int:
     """How many threads the process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+@contextmanager
+def stopped(core: Core, name: str) -> Iterator[None]:
+    """The module's process does nothing at all meanwhile."""
+    pid = core.get_plugin_info(name).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    states = [task / "stat" for task in Path(f"/proc/{pid}/task").iterdir()]
+    wait_until(lambda: all(state.read_text().rpartition(")")[2].split()[0] == "T" for state in states))
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
