@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-import itertools
+import base64
 import mmap
 import os
 import sys
@@ -44,7 +44,7 @@ __all__ = [
 
 _PREFIX: Final = "logos."
 _SHM: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps named semaphores, not a temporary file of ours
-_counter = itertools.count()
+_CHANCE: Final = 7  # characters of 5 bits: with pid and start time, the 30 characters that macOS allows
 _HAS_TIMEDWAIT: Final = bool(posix_ipc.SEMAPHORE_TIMEOUT_SUPPORTED)
 #: How often a waiter without ``sem_timedwait`` looks (macOS only).
 _POLL_SECONDS: Final = 0.001
@@ -80,8 +80,10 @@ def process_start_time(pid: int) -> int | None:
 
 
 def _new_name() -> str:
+    """A name that nobody can guess: else another user could make it first, and we would have no semaphores."""
     pid = os.getpid()
-    return f"/{_PREFIX}{pid:x}.{process_start_time(pid) or 0:x}.{next(_counter):x}"
+    chance = base64.b32encode(os.urandom(5)).decode()[:_CHANCE]
+    return f"/{_PREFIX}{pid:x}.{process_start_time(pid) or 0:x}.{chance}"
 
 
 def sweep() -> list[str]:

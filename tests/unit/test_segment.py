@@ -237,7 +237,7 @@ def test_names_are_unique_and_short_enough_for_every_system() -> None:
     with semaphores(200) as names:
         assert len(set(names)) == 200
         for name in names:
-            assert re.fullmatch(r"/logos\.[0-9a-f]+\.[0-9a-f]+\.[0-9a-f]+", name)
+            assert re.fullmatch(r"/logos\.[0-9a-f]+\.[0-9a-f]+\.[A-Z2-7]{7}", name)
             assert len(name) <= 30
 
 
