@@ -61,7 +61,10 @@ def run_host(control_fd: int) -> int:
     except ChannelClosedError:
         return 0  # the core is gone
     finally:
-        pipe.close()
+        try:
+            pipe.close()
+        except OSError as exc:
+            print(f"the module has closed the control pipe of its host: {exc}", file=sys.stderr)
 
 
 class Host:

@@ -36,7 +36,7 @@ DEATHS = {
     "abort": ("os.abort()", "SIGABRT"),
     "sys.exit": ("sys.exit(5)", "SystemExit"),
     "sys.exit in a thread": ("threading.Thread(target=sys.exit).start(); raise OSError('and so')", "and so"),
-    "closed descriptors": ("os.closerange(3, 1024)", "its process ended"),
+    "closed descriptors": ("os.closerange(3, 1024)", "closed the control pipe of its host"),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "error without text": ("class Mute(Exception):\n    def __str__(self): raise OSError\nraise Mute", "Mute"),
     "recursion": ("def run(): run()\nrun()", "RecursionError"),

@@ -56,7 +56,7 @@ def test_module_that_dies_as_soon_as_it_is_up(plugins: Path, busy: int) -> None:
     """Whether the core saw it up or not: it is not loaded afterwards, and nobody waits for a dead process."""
     seconds = write_module(plugins, "short_lived", SHORT_LIVED) / "seconds"
     with Core(plugins_dir=plugins, entry_points=False) as core, busy_threads(busy):
-        for step in range(6):
+        for step in range(0, 6, 1 + busy):
             seconds.write_text(str(step / 1000), encoding="utf-8")
             try:
                 core.load_plugin("short_lived")

@@ -62,14 +62,16 @@ def test_closed_streams(launch: Launch, plugins: Path, tmp_path: Path) -> None:
         assert (tmp_path / way).read_text(encoding="utf-8") == "works"
 
     apps = {}
-    for closed in ("<&-", "2>&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
-        apps[f"spawned {closed}"] = launch(
-            [*closing(closed), sys.executable, file, plugins, tmp_path / f"spawned {closed}"]
-        )
-    for closed in ("2>&-", "<&- >&- 2>&-"):
-        apps[f"launched {closed}"] = launch(
-            [*closing(closed), sys.executable, file, plugins, tmp_path / f"launched {closed}"], env=LAUNCHED
-        )
+    for kind, closed in (
+        ("spawned", "<&-"),
+        ("spawned", "2>&-"),
+        ("spawned", ">&- 2>&-"),
+        ("spawned", "<&- >&- 2>&-"),
+        ("launched", "<&- >&- 2>&-"),
+    ):
+        way = f"{kind} {closed}"
+        command = [*closing(closed), sys.executable, file, plugins, tmp_path / way]
+        apps[way] = launch(command, env=LAUNCHED if kind == "launched" else {})
     check_each(apps, check)
 
 
