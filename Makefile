@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint types layers check bench fuzz clean
+.PHONY: demo test lint types layers check bench fuzz chaos clean
 
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
@@ -28,6 +28,10 @@ bench: $(VENV)/.installed ## measure against multiprocessing.Pipe and pyzmq on t
 FUZZ_SECONDS = $(or $(SECONDS),60)
 fuzz: $(VENV)/.installed ## look for bytes that break a reader: SECONDS=60 in all, or RUNS=n for each subject; ARGS="--keep codec"
 	tests/fuzz/run.sh $(VENV) $(if $(RUNS),--runs $(RUNS),--seconds $(FUZZ_SECONDS)) $(ARGS)
+
+CHAOS_SECONDS = $(or $(SECONDS),600)
+chaos: $(VENV)/.installed ## kill random parties under load, SECONDS=600 long; SEED=n as another run; ARGS="--reloads 1000" instead
+	cd tests && $(abspath $(PY)) -m chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # The package is installed as a wheel would be, so the tests see what users get; any change of a source installs anew.
 $(VENV)/.installed: pyproject.toml host_entry.py scripts/setup_venv.sh $(shell find logoscore -name '*.py')

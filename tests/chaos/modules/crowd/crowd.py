@@ -1,0 +1,5 @@
+from chaos.party import Victim
+
+
+class Crowd(Victim):
+    """Answers, several calls at a time."""

@@ -1,0 +1,141 @@
+"""A run: warm-up, rounds of chaos with a quiet moment after each, the end; and what all of it came to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from helpers import Holdings
+
+from chaos.apps import Apps
+from chaos.load import LOAD, listen
+from chaos.mischief import MISCHIEF
+from chaos.quiet import Figures, look, recover, warm_up
+from chaos.stage import DEFAULT_TIMEOUT, LIFECYCLE_SECONDS, MODULES, Actor, Stage, act
+from chaos.tally import Tally
+from chaos.watcher import SLACK, Watcher
+from logoscore import Core
+
+__all__ = ["run"]
+
+ROUND_SECONDS: Final = 30.0
+_MEMORY_MB: Final = 24.0
+"""By which the app's memory at rest may grow from the first third of a run to its last: the allocator's own affairs."""
+_PATIENCE: Final = LIFECYCLE_SECONDS + 2 * SLACK
+
+Say = Callable[[str], None]
+
+
+def run(seconds: float, seed: int, say: Say, actors: tuple[Actor, ...] = (*LOAD, *MISCHIEF)) -> Tally:
+    """So much chaos; returns what came of it. Does not return, but ends the process, if something hangs for ever."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    tally = Tally()
+    rounds = max(round(seconds / ROUND_SECONDS), 1)
+    before = Holdings.now()
+    with tempfile.TemporaryDirectory(prefix="logoscore-chaos-") as folder, _own_errors(tally):
+        watcher, apps = Watcher(tally), Apps()
+        core = Core(
+            MODULES, entry_points=False, default_timeout=DEFAULT_TIMEOUT, load_timeout=20.0, unload_timeout=1.0,
+            restart_period=5.0, restart_backoff=0.05,
+        )  # fmt: skip
+        stage = Stage(core, tally, watcher, seed, Path(folder))
+        rng = Random(seed)
+        with core:
+            heard = listen(stage)
+            first = warm_up(stage, rng)
+            say(f"warm: {_brief(first)}")
+            figures = []
+            for number in range(rounds):
+                _round(stage, (*actors, apps.killed_app), number, seconds / rounds, say)
+                recover(stage, rng)
+                heard()
+                figures.append(look(stage, first))
+                say(f"after round {number + 1} of {rounds}: {_brief(figures[-1])}, {_progress(tally)}")
+        apps.sweep(stage, rng)
+        watcher.close()
+        _judge_memory(tally, figures)
+    _judge_end(tally, before)
+    return tally
+
+
+def _round(stage: Stage, actors: tuple[Actor, ...], number: int, seconds: float, say: Say) -> None:
+    if not act(stage, actors, number, seconds, _PATIENCE):
+        say(stage.tally.report())
+        say("FAILED: what hangs now cannot be ended; the stacks are above")
+        sys.stdout.flush()
+        os._exit(1)
+
+
+def _brief(figures: Figures) -> str:
+    return (
+        f"{sum(count for what, count in figures.held.items() if what.startswith('descriptor'))} descriptors, "
+        f"{figures.threads.total()} threads, {figures.hosts} hosts, {figures.resident_mb:.1f} MiB"
+    )
+
+
+def _progress(tally: Tally) -> str:
+    kinds = ("calls", "submits", "awaits", "streams", "kills")
+    return ", ".join(f"{tally.counted(kind).total():,} {kind}" for kind in kinds)
+
+
+def _judge_memory(tally: Tally, figures: list[Figures]) -> None:
+    third = len(figures) // 3
+    if third:
+        begin, end = (
+            statistics.median(each.resident_mb for each in part) for part in (figures[:third], figures[-third:])
+        )
+        tally.count("memory", f"MiB at first, {end - begin:+.1f} at the end", round(begin))
+        if end - begin > _MEMORY_MB:
+            tally.defect("leftovers", f"memory grew from {begin:.1f} to {end:.1f} MiB")
+
+
+def _judge_end(tally: Tally, before: Holdings) -> None:
+    try:
+        before.assert_nothing_left(20)
+    except AssertionError as error:
+        tally.defect("leftovers", f"after the core's end: {error}")
+
+
+class _Errors(logging.Handler):
+    """What the library logs with a traceback is an error that it did not expect."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__(logging.ERROR)
+        self._tally = tally
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self._tally.defect("errors of our own threads", self.format(record))
+
+
+@contextmanager
+def _own_errors(tally: Tally) -> Any:
+    """Count what ends a thread of this process, or is raised where nobody can catch it."""
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        tally.defect("errors of our own threads", f"{args.thread}: {args.exc_value!r}")
+        threading.__excepthook__(args)
+
+    def unraisable(args: Any) -> None:
+        tally.defect("errors of our own threads", f"{args.err_msg}: {args.exc_value!r} in {args.object!r}")
+        sys.__unraisablehook__(args)
+
+    handler, logger = _Errors(tally), logging.getLogger("logoscore")
+    former = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = in_thread, unraisable
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        threading.excepthook, sys.unraisablehook = former
