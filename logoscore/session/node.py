@@ -233,6 +233,12 @@ class Node:
             for number, call in list(link.running.items())
             if call.runs_in_a_thread
         ]
+        keys += [
+            (link.link, number, progress)
+            for link in self.provider.links()
+            for number, stream in list(link.streams.items())
+            if (progress := stream.progress) is not None
+        ]
         keys += [(0, number, call.waited) for number, call in list(self._in_turn.items()) if call.runs_in_a_thread]
         beat = self.proxy.loop_beat()
         return keys if beat is None else [*keys, (-1, 0, beat)]

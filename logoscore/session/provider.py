@@ -322,7 +322,9 @@ class ModuleProxy:
         method = self._method(frame, link)
         args, kwargs = self._arguments(method, frame, link)
         try:
-            stream = OutgoingStream(method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner)
+            stream = OutgoingStream(
+                method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner, self._on_exit
+            )
         except BaseException as exc:  # noqa: BLE001 - a decorator of the user's around the generator
             raise self._as_error(exc, method) from None
         self.calls += 1

@@ -20,10 +20,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from logoscore.errors import CallTimeoutError, LogosError
+from logoscore.errors import CallTimeoutError, LogosError, SerializationError
 from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, yield_turn
 from logoscore.session.outgoing import Waiter
 from logoscore.session.signature import Method
+from logoscore.session.wire_errors import class_name
 from logoscore.transport.frame import ERROR, FOREVER, HEADER, STREAM_CLOSE, STREAM_END, STREAM_ITEMS, STREAM_NEXT
 
 if TYPE_CHECKING:
@@ -52,8 +53,12 @@ class OutgoingStream:
         gate: Gate,
         as_error: Callable[[BaseException, Method], LogosError],
         runner: AsyncRunner,
+        on_exit: Callable[[object], None] | None,
     ) -> None:
         self._method = method
+        self._on_exit = on_exit
+        self._in_code = False
+        self._produced = 0
         self._items: Iterator[Any] = self._iterate(method, args, kwargs, runner)
         self._call_id = call_id
         self._link = link
@@ -105,30 +110,44 @@ class OutgoingStream:
     def _send_next(self) -> bool:
         """Send one item. False at the end of the stream."""
         deadline = deadline_after(_SEND_SECONDS)
-        self._gate.enter()
-        token = current_call.set(self._call)
         try:
-            try:
-                item = next(self._items)
-            finally:
-                current_call.reset(token)
-                self._gate.leave()
-            if not self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item"):
-                return False  # the caller is gone, or has not read for so long that an item would be lost
+            item = self._produce_next()
         except StopIteration:
             self._link.reply(STREAM_END, self._call_id, None, deadline)
-        except LogosError as error:
-            self._link.reply_error(self._call_id, self._own_error(error), deadline)
+            return False
+        except SystemExit as exc:
+            if self._on_exit is not None:
+                self._on_exit(exc.code)
+            return False
         except BaseException as exc:  # noqa: BLE001 - user code may raise anything; it is the stream's end
             self._link.reply_error(self._call_id, self._as_error(exc, self._method), deadline)
-        else:
-            return True
+            return False
+        try:
+            # False: the caller is gone, or has not read for so long that an item would be lost.
+            return self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item")
+        except LogosError as error:
+            self._link.reply_error(self._call_id, error, deadline)
+        except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
+            text = f"an item of {self._method.name} cannot travel: {class_name(exc)}"
+            self._link.reply_error(self._call_id, SerializationError(text, path="item"), deadline)
         return False
 
-    def _own_error(self, error: LogosError) -> LogosError:
-        """Ours if the item could not be encoded, the module's if its code raised it."""
-        in_user_code = getattr(error, "path", None) is None
-        return self._as_error(error, self._method) if in_user_code else error
+    def _produce_next(self) -> Any:
+        self._gate.enter()
+        token = current_call.set(self._call)
+        self._in_code = not self._method.is_async_stream
+        try:
+            return next(self._items)
+        finally:
+            self._in_code = False
+            self._produced += 1
+            current_call.reset(token)
+            self._gate.leave()
+
+    @property
+    def progress(self) -> int | None:
+        """A number that rises with what the generator does; None while its code does not run in a thread."""
+        return self._produced + self._call.waited if self._in_code and self._call.has_turn else None
 
     def close(self) -> None:
         """The caller wants no more."""

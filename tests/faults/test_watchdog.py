@@ -43,6 +43,17 @@ class Sleeper(PluginInterface):
         self.api.trigger("go")
 
     @invokable
+    def items(self):
+        yield 1
+        threading.Event().wait()
+
+    @invokable
+    def slow_items(self, n):
+        for i in range(n):
+            threading.Event().wait(0.1)
+            yield i
+
+    @invokable
     async def block_the_loop(self):
         threading.Event().wait()
 
@@ -95,6 +106,13 @@ def test_what_hangs_is_ended_and_says_why(core: Core, name: str, how: str) -> No
     if name == "sleeper":
         wait_until(lambda: core.get_plugin_info(name).restarts == 1, what="the restart")
         assert client.call("ping") == "pong"
+
+
+def test_a_generator_that_hangs_is_ended_and_one_that_goes_on_is_not(core: Core) -> None:
+    client = core.load_plugin("multi")
+    assert list(client.stream("slow_items", 15)) == list(range(15))
+    with pytest.raises(ModuleCrashedError, match="watchdog"):
+        list(client.stream("items"))
 
 
 def test_a_stopped_process_is_ended(core: Core) -> None:
