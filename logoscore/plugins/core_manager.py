@@ -8,13 +8,19 @@ from __future__ import annotations
 import threading
 from typing import Any, Protocol
 
+from logoscore.errors import PermissionDeniedError, UnknownModuleError
 from logoscore.interface import MethodInfo, PluginInterface, invokable
+from logoscore.plugins.discovery import process_path
+from logoscore.session.execution import current_caller
 
 __all__ = ["CoreManager", "ManagedCore"]
 
 
 class ManagedCore(Protocol):
     """What the core manager needs of the core."""
+
+    registry: Any
+    """``logoscore.registry.Registry``, which is above this floor: its ``lock`` and ``get``."""
 
     def set_plugins_dir(self, path: str) -> None: ...
     def start(self) -> None: ...
@@ -89,8 +95,31 @@ class CoreManager(PluginInterface):
 
     @invokable
     def process_plugin(self, path: str) -> str:
-        """Read the metadata of the module at ``path`` and make it known; returns its name."""
-        return self._core.process_plugin(path)
+        """Read the metadata of the module at ``path`` and make it known; returns its name.
+
+        Raises:
+            PermissionDeniedError: a module of that name is known from another place, and it is not the app that asks:
+                whoever replaces a module gets its rights, and what others tell it.
+        """
+        caller = current_caller().name
+        if caller == "core":
+            return self._core.process_plugin(path)
+        spec = process_path(path)  # (its name is its folder's: it is no other when the core reads it again)
+        with self._core.registry.lock:
+            known = self._known_path(spec.name)
+            if known is not None and known != spec.path:
+                raise PermissionDeniedError(
+                    f"{caller} may not replace the module {spec.name!r} of {known} by that of {spec.path}",
+                    requester=caller,
+                    target=spec.name,
+                )
+            return self._core.process_plugin(path)
+
+    def _known_path(self, name: str) -> Any:
+        try:
+            return self._core.registry.get(name).spec.path
+        except UnknownModuleError:
+            return None
 
     @invokable
     def get_plugin_methods(self, name: str) -> list[MethodInfo]:

@@ -29,6 +29,7 @@ from logoscore.transport.codec.extensions import (
     unpack_plain,
     violation,
 )
+from logoscore.transport.codec.hashed import LONG, check_maps
 from logoscore.transport.codec.reader import measure, read
 from logoscore.transport.codec.writer import Writer
 
@@ -99,6 +100,8 @@ class SafeCodec:
             SerializationError: numpy, or a time zone, is needed and missing.
         """
         try:
+            if len(head) > LONG:
+                check_maps(head)
             try:
                 value = unpack_plain(head)
             except ExtensionFound:

@@ -3,7 +3,8 @@
 Rules
 -----
 1. Whatever a peer wrote is a claim: indices, counts, names and levels are checked before they are used, and nothing is
-   set aside for a count. Any exception out of here means that the message was malformed; ``codec`` says so.
+   set aside for a count, and no set or dict is built of keys that collide. Any exception out of here means that the
+   message was malformed; ``codec`` says so.
 2. Levels are counted twice. Nested extensions are counted as they open, before the stack grows; a message that is long
    enough to nest too deeply in other ways is measured once it is decoded.
 3. Readers are kept and used again, one message at a time: to make a msgspec decoder takes longer than to decode.
@@ -19,7 +20,7 @@ from typing import Any
 from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.codec import arrays, records, scalars
+from logoscore.transport.codec import arrays, hashed, records, scalars
 from logoscore.transport.codec import extensions as x
 
 _SPARE_READERS = 8
@@ -66,10 +67,6 @@ class Reader:
         return build(items)
 
 
-def _dict(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(items[0::2], items[1::2], strict=True))
-
-
 def _result(items: list[Any]) -> Any:
     from logoscore.interface import LogosResult
 
@@ -81,9 +78,9 @@ def _result(items: list[Any]) -> Any:
 
 _CONTAINERS: dict[int, Callable[[list[Any]], Any]] = {
     x.TUPLE: tuple,
-    x.SET: set,
-    x.FROZENSET: frozenset,
-    x.DICT: _dict,
+    x.SET: hashed.build_set,
+    x.FROZENSET: lambda items: frozenset(hashed.build_set(items)),
+    x.DICT: hashed.build_dict,
     x.RESULT: _result,
     x.DATACLASS: lambda items: records.build("dataclass", items),
     x.STRUCT: lambda items: records.build("struct", items),

@@ -224,8 +224,10 @@ def build(kind: Kind, items: list[Any]) -> Any:
 
 
 def _record(kind: Kind, type_name: str, names: list[Any], values: list[Any]) -> Record:
+    if not all(type(name) is str for name in names):  # before they are keys: others may collide
+        raise ValueError("not the fields of a record")
     fields = dict(zip(names, values, strict=True))
-    if len(fields) != len(names) or not all(type(name) is str for name in names):
+    if len(fields) != len(names):
         raise ValueError("not the fields of a record")
     if kind == "enum" and tuple(names) != _ENUM_FIELDS:
         raise ValueError("not an enum member")

@@ -1,0 +1,184 @@
+"""Whatever a module writes into its rings and semaphores: its own channel ends with a named error, and nobody else notices.
+
+Each attack runs in ``evil``, once as the caller of ``victim`` and once as the callee of the app.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import wait_until
+
+from faults.hostile import parties, run
+from logoscore.errors import CallTimeoutError, ChannelClosedError, ProtocolViolationError
+
+#: What is done to a sender's ring. ``s``: the sender.
+WRITES = {
+    "cursor far ahead": "s.ring.words[0] = 1 << 40; s.data.post()",
+    "cursor at the end of the world": "s.ring.words[0] = (1 << 64) - 8; s.data.post()",
+    "cursor not aligned": "s.ring.words[0] += 3; s.data.post()",
+    "cursor behind": "s.ring.words[0] = max(s.ring.words[0] - 64, 0) if s.ring.words[0] else 1 << 50; s.data.post()",
+    "record of 2 GB": "s.ring.words[24 + ((s.ring.written & s.ring.mask) >> 3)] = (1 << 31) | 1 << 32; step(16)",
+    "record of 4 GB": "s.ring.words[24 + ((s.ring.written & s.ring.mask) >> 3)] = 0xffffffff | 1 << 32; step(16)",
+    "unknown flags": "s.ring.words[24 + ((s.ring.written & s.ring.mask) >> 3)] = 8 | 0xff << 32; step(16)",
+    "empty pieces": "s.ring.write(b'', 3); s.data.post(); s.ring.write(b'', 2); s.data.post()",
+    "frame of one byte": "s.ring.write(b'x', 1); s.data.post()",
+    "empty frame": "s.ring.write(b'', 1); s.data.post()",
+}
+STEP = """
+    def step(size):
+        s.ring.words[0] = s.ring.written + size
+        s.data.post()
+"""
+#: What does not even end the channel: the next call is answered.
+HARMLESS = {
+    "a million posts, a few at a time": "for _ in range(50_000): s.data.post()",
+    "a message given up half-way": "s.ring.write(b'x' * 100, 3); s.data.post()",
+    "the rest of a message without its beginning": "s.ring.write(b'x' * 100, 2); s.data.post()",
+    "the writer says that it waits": "s.ring.words[16] = 77",
+}
+
+
+def serves(*clients: Any) -> None:
+    for client in clients:
+        assert client.call("echo", 11) == 11
+
+
+@pytest.mark.parametrize("attack", WRITES)
+def test_by_the_caller(tmp_path: Path, attack: str) -> None:
+    with parties(tmp_path) as (core, evil, victim, bystander):
+        pid = core.get_plugin_info("victim").pid
+        run(evil, "link = caller('victim'); s = link.sender; api.get_client('victim').call('echo', 1)")
+        run(evil, STEP)
+        run(evil, WRITES[attack])
+        wait_until(lambda: run(evil, "R = link.error is not None"), what="the end of the channel")
+        serves(victim, bystander, evil)
+        assert core.get_plugin_info("victim").pid == pid
+        # It gets another channel, if it asks.
+        assert run(evil, "R = api.get_client('victim').call('echo', 3)") == 3
+
+
+@pytest.mark.parametrize("attack", WRITES)
+def test_by_the_callee(tmp_path: Path, attack: str) -> None:
+    with parties(tmp_path) as (core, evil, victim, bystander):
+        run(evil, "s = server('core')._sender")
+        run(evil, STEP)
+        code = f"with s.lock:\n    {WRITES[attack]}\nthreading.Event().wait()"
+        with pytest.raises((ProtocolViolationError, ChannelClosedError)):
+            run(evil, code)
+        serves(victim, bystander)
+        assert core.get_plugin_info("evil").state == "loaded"
+
+
+@pytest.mark.parametrize("attack", HARMLESS)
+def test_what_harms_nobody(tmp_path: Path, attack: str) -> None:
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        run(evil, "link = caller('victim'); s = link.sender")
+        run(evil, HARMLESS[attack])
+        assert run(evil, "R = api.get_client('victim').call('echo', 3)") == 3
+        serves(victim, bystander)
+
+
+def test_a_semaphore_posted_without_end(tmp_path: Path) -> None:
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        run(evil, "s = caller('victim').sender; link = caller('victim')")
+        run(evil, "def post():\n    while link.error is None: s.data.post()\nthreading.Thread(target=post).start()")
+        wait_until(lambda: run(evil, "R = 'posts the semaphore' in str(link.error)"), what="the end of the channel")
+        serves(victim, bystander)
+
+
+def test_a_semaphore_that_is_drained(tmp_path: Path) -> None:
+    """The callee's units are stolen: its caller's call has its deadline, and everybody else is served."""
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        run(
+            evil,
+            """
+            s = server("core")._sender
+            def drain():
+                while s.error is None:
+                    s.data.try_acquire()
+            threading.Thread(target=drain, daemon=True).start()
+            """,
+        )
+        for _ in range(3):
+            try:
+                assert evil.call("echo", 1, timeout=0.5) == 1
+            except CallTimeoutError:
+                continue
+        serves(victim, bystander)
+
+
+def test_memory_cannot_be_truncated(tmp_path: Path) -> None:
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        run(evil, "link = caller('victim')")
+        found = run(
+            evil,
+            """
+            R = []
+            for name in os.listdir("/proc/self/map_files"):
+                path = f"/proc/self/map_files/{name}"
+                try:
+                    if "memfd:logoscore" in os.readlink(path):
+                        os.truncate(path, 0)
+                        R.append("truncated")
+                except OSError as error:
+                    R.append(type(error).__name__)
+            """,
+        )
+        assert found
+        assert "truncated" not in found
+        serves(victim, bystander, evil)
+
+
+REFUSED = {
+    "no token": ("token=bytes(16)", b"AuthenticationError"),
+    "a wrong token": ("token=b'x' * 16", b"AuthenticationError"),
+    "its own token": ("token=node.tokens.held_bytes('capability_module')", b"AuthenticationError"),
+    "another target's token": ("token=node.tokens.held_bytes('bystander')", b"AuthenticationError"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("kind", ["CALL", "SYSTEM", "STREAM_OPEN", "STREAM_NEXT", "STREAM_CLOSE"])
+def test_nothing_is_looked_at_before_the_token_was_right(tmp_path: Path, what: str, kind: str) -> None:
+    token, expected = REFUSED[what]
+    with parties(tmp_path) as (core, evil, victim, _):
+        pid = core.get_plugin_info("victim").pid
+        run(victim, "self.api._node.proxy._method = self.api._node.proxy._system = None")
+        run(evil, "link = caller('victim'); caller('bystander')")
+        reply = run(
+            evil,
+            f"""
+            frame = call("victim", b"echo", 1, kind=fr.{kind}, call_id=7, {token})[:fr.HEADER_SIZE] + b"\\xc1" * 50
+            R = link.roundtrip(7, frame, deadline_after(10))
+            """,
+        )
+        assert expected in reply
+        assert core.get_plugin_info("victim").pid == pid
+
+
+@pytest.mark.parametrize("kind", [0, 6, 15, 16, 17, 18, 32, 255])
+def test_a_kind_that_is_none_of_a_caller(tmp_path: Path, kind: int) -> None:
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        run(evil, "link = caller('victim')")
+        run(evil, f"link.sender.send(call('victim', b'echo', 1, kind={kind}), deadline_after(10))")
+        wait_until(lambda: run(evil, "R = link.error is not None"), what="the end of the channel")
+        serves(victim, bystander)
+
+
+def test_planted_tokens_and_other_names(tmp_path: Path) -> None:
+    with parties(tmp_path) as (_, evil, victim, bystander):
+        planted = "01234567-89ab-4def-8123-456789abcdef"
+        attempts = [
+            f"api.get_client('victim').system('informModuleToken', '{planted}', 'evil', '{planted}')",
+            f"api.get_client('victim').system('informModuleToken', node.tokens.held('victim'), 'core', '{planted}')",
+            "api.get_client('capability_module').call('requestModule', 'core', 'victim')",
+            "api.get_client('capability_module').call('requestModule', 'bystander', 'victim')",
+            f"api.get_client('capability_module').system('informModuleToken', '{planted}', 'evil', '{planted}')",
+        ]
+        for attempt in attempts:
+            refused = run(evil, f"try:\n    R = {attempt}\nexcept LogosError as error:\n    R = type(error).__name__")
+            assert refused in {"AuthenticationError", "PermissionDeniedError"}, attempt
+        serves(victim, bystander, evil)
