@@ -15,6 +15,8 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "WrongValueError", "kind", "loads", "plain"
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
+_LONGEST_NAME = 64
+"""Characters of a key that an error shows."""
 
 # What the message that tells a host of its module can say; Python converts no int of any length to text, either.
 _LEAST_INT = -(1 << 63)
@@ -75,7 +77,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in result:
             # It may have half of a surrogate pair, which could be shown nowhere.
-            raise WrongValueError("appears twice in one object", key.encode("utf-8", "backslashreplace").decode())
+            raise WrongValueError(
+                "appears twice in one object", _shown(key.encode("utf-8", "backslashreplace").decode())
+            )
         result[key] = value
     return result
 
@@ -101,12 +105,20 @@ def plain(value: Any, key: str = "", depth: int = 0) -> Any:
             if not isinstance(name, str):
                 raise WrongValueError(f"has the key {name!r}, which is {kind(name)} and not a string", key)
             plain(name, key)
-        return {name: plain(each, f"{key}.{name}" if key else name, depth + 1) for name, each in value.items()}
+        return {
+            name: plain(each, f"{key}.{_shown(name)}" if key else _shown(name), depth + 1)
+            for name, each in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [plain(each, f"{key}[{index}]", depth + 1) for index, each in enumerate(value)]
     if value is None or isinstance(value, (bool, int, float)):
         return _bounded(value, key)
     raise WrongValueError(f"is {kind(value)}, which JSON does not have", key)
+
+
+def _shown(name: str) -> str:
+    """``name`` as it stands in a path: bounded, since a path is made for each value below it."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _bounded(value: float | None, key: str) -> float | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from fuzz import arcs, corpus
+from fuzz import corpus, features
 from fuzz.subjects import TARGETS
 from fuzz.target import Target
 
@@ -59,7 +59,7 @@ def run(target: Target, limits: list[str], seed: int, *, keep: bool) -> Outcome:
         findings = [path.read_bytes() for path in sorted(found.iterdir())]
         if keep:
             everything = [*target.seeds(), *(path.read_bytes() for path in inputs.iterdir())]
-            corpus.store(target.name, arcs.smallest(target.check, everything))
+            corpus.store(target.name, features.smallest(target.check, everything))
     return Outcome(
         statistics.get(b"number_of_executed_units", 0),
         seconds,
@@ -67,6 +67,11 @@ def run(target: Target, limits: list[str], seed: int, *, keep: bool) -> Outcome:
         findings,
         done.stdout.decode("utf-8", "backslashreplace"),
     )
+
+
+def _what_matters(log: str) -> str:
+    """The log without libFuzzer's progress."""
+    return "\n".join(line for line in log.splitlines() if not line.startswith(("#", "INFO", "WARNING")))
 
 
 def main() -> int:
@@ -92,7 +97,7 @@ def main() -> int:
         rate = outcome.executed / outcome.seconds
         print(f"{name:14}{outcome.executed:12,} inputs in {outcome.seconds:6.1f} s, {rate:8,.0f}/s", flush=True)
         if outcome.failed or outcome.findings:
-            print(f"\n{outcome.log}\n{name} has findings. Lines for {corpus.path_of(name)}:")
+            print(f"\n{_what_matters(outcome.log)}\n{name} has findings. Lines for {corpus.path_of(name)}:")
             print(*map(repr, outcome.findings), sep="\n", flush=True)
     print(f"{'in all':14}{sum(outcome.executed for outcome in outcomes.values()):12,} inputs")
     return int(any(outcome.failed or outcome.findings for outcome in outcomes.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ class Tape:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._place = 0
+        self.level = 0  # of whoever builds something nested
 
     @property
     def left(self) -> int:
@@ -76,3 +78,13 @@ class Tape:
 
     def choice(self, options: Sequence[_T]) -> _T:
         return options[self.byte() % len(options)]
+
+
+def random_rows(check: Callable[[bytes], bool], rows: int = 400) -> list[bytes]:
+    """Of so many rows of decisions at random, always the same, those that ``check`` accepts.
+
+    A beginning for subjects that build their messages: what C code makes of these, no fuzzer of Python can see.
+    """
+    numbers = random.Random(1)
+    tried = (numbers.randbytes(numbers.randrange(3, 80)) for _ in range(rows))
+    return [row for row in tried if check(row)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import pytest
 
-from fuzz import arcs, corpus
+from fuzz import corpus, features
 from fuzz.subjects import TARGETS
 from fuzz.target import Target, peak_of
 
@@ -30,8 +30,8 @@ def test_every_input_of_the_corpus_keeps_the_property_and_the_bound_of_memory(ta
 
 @_EACH
 def test_the_corpus_reaches_more_than_the_seeds_do(target: Target) -> None:
-    def reached(inputs: list[bytes]) -> set[arcs.Arc]:
-        return {arc for data in inputs for arc in arcs.arcs_of(target.check, data)}
+    def reached(inputs: list[bytes]) -> set[Hashable]:
+        return {feature for data in inputs for feature in features.features(target.check, data)}
 
     assert reached(corpus.load(target.name)) - reached(target.seeds())
 

@@ -21,32 +21,37 @@ TEXTS: Final = (
     *("", "a", "name", "value", "x", "True", "\0", "é☃𝄞", "a" * 70, "__class__", "../up", "index>=1.2,<2"),
     *("RED", "CALL", "ONE", "R", "first_name", "nan", "1e999"),
 )
-CLASSES: Final = (
-    *(
-        f"codec_support:{name}"
-        for name in ("Point", "Frozen", "Base", "Derived", "Evil", "Guarded", "Deleter", "Plain")
-    ),
-    *(f"codec_support:{name}" for name in ("Tagged", "Checked", "Colour", "Number", "Word", "Perm", "IntPerm", "same")),
-    *(
-        "logoscore.interface:MethodInfo",
-        "logoscore.interface:Event",
-        "logoscore.metadata:Metadata",
-        "no:Such",
-        "",
-        ":",
-        "::",
-    ),
-    *("builtins:int", "codec_support:", "codec_support:Point.x", "logoscore.transport.messages:Plant", "enum:Enum"),
-    *("logoscore.interface:LogosResult", "re:RegexFlag", "uuid:SafeUUID", "dataclasses:Field", "numpy:ndarray"),
-)
-FIELDS: Final = (
-    *(("x", "y", "tags", "area"), ("inner", "key"), ("a",), ("a", "b"), ("x",), ("path",), ("first_name", "next_one")),
-    *(
-        ("name", "value"),
-        ("name", "parameters", "returns", "doc"),
-        ("module", "name", "data", "sequence", "timestamp"),
-        (),
-    ),
+_ENUM: Final = ("name", "value")
+RECORDS: Final[
+    tuple[tuple[int, str, tuple[str, ...]], ...]
+] = (  # as they travel; some of them must not be put together
+    (x.DATACLASS, "codec_support:Point", ("x", "y", "tags", "area")),
+    (x.DATACLASS, "codec_support:Frozen", ("inner", "key")),
+    (x.DATACLASS, "codec_support:Derived", ("a", "b")),
+    (x.DATACLASS, "codec_support:Evil", ("x",)),
+    (x.DATACLASS, "codec_support:Guarded", ("x",)),
+    (x.DATACLASS, "codec_support:Deleter", ("path",)),
+    (x.DATACLASS, "logoscore.interface:MethodInfo", ("name", "parameters", "returns", "doc")),
+    (x.DATACLASS, "logoscore.interface:Event", ("module", "name", "data", "sequence", "timestamp")),
+    (x.DATACLASS, "logoscore.metadata:Dependency", ("name", "specifier")),
+    (x.DATACLASS, "no:Such", ("a", "b")),
+    (x.STRUCT, "codec_support:Plain", ("a", "b")),
+    (x.STRUCT, "codec_support:Tagged", ("first_name", "next_one")),
+    (x.STRUCT, "codec_support:Checked", ("a",)),
+    (x.STRUCT, "logoscore.transport.messages:Plant", ("request", "peer", "incoming", "outgoing")),
+    (x.ENUM, "codec_support:Colour", _ENUM),
+    (x.ENUM, "codec_support:Number", _ENUM),
+    (x.ENUM, "codec_support:Perm", _ENUM),
+    (x.ENUM, "codec_support:IntPerm", _ENUM),
+    (x.ENUM, "re:RegexFlag", _ENUM),
+    (x.ENUM, "no:Such", _ENUM),
+    (x.DATACLASS, "codec_support:same", ("x",)),
+    (x.DATACLASS, "codec_support:Point.x", ()),
+    (x.STRUCT, "msgspec:Struct", ()),
+    (x.ENUM, "enum:Enum", _ENUM),
+    (x.DATACLASS, "builtins:int", ()),
+    (x.DATACLASS, ":", ()),
+    (x.DATACLASS, "", ()),
 )
 ZONES: Final = (None, "UTC", "Europe/Berlin", "", "Nowhere/Land", "../UTC", "UTC/", "a" * 200, "posixrules", "Europe")
 DTYPES: Final = (
@@ -73,6 +78,7 @@ PATHS: Final = (b"P", b"p", b"W", b"w", b"", b"Q")
 FORMATS: Final = (*"bBhHiIlLqQnNefd?cuw", "", "@i", "xx", "O", "P")
 CODES: Final = (*range(1, 9), *range(16, 28), *range(32, 36))
 _MANY: Final = 24
+_LEVELS: Final = 50  # more of them, by decisions, would be too deep for whoever builds; see _deep
 
 
 def number(tape: Tape) -> int:
@@ -89,9 +95,15 @@ def text(tape: Tape) -> str:
 def tree(tape: Tape, extensions: bool = True) -> Any:
     """A value for ``pack``, extensions among it or (as in control messages) hardly any."""
     byte = tape.byte()
-    kind = byte % 16
-    if byte >= 240 or not tape.left:
+    if byte >= 240 or not tape.left or tape.level >= _LEVELS:
         return (None, True, False, 0, "", b"", [], {})[byte % 8]
+    tape.level += 1
+    value = _node(tape, byte % 16, extensions)
+    tape.level -= 1
+    return value
+
+
+def _node(tape: Tape, kind: int, extensions: bool) -> Any:
     if kind < 3:
         return number(tape)
     if kind == 3:
@@ -100,17 +112,35 @@ def tree(tape: Tape, extensions: bool = True) -> Any:
         return text(tape)
     if kind == 5:
         return tape.take(tape.byte())
-    if kind in (6, 7):
-        return trees(tape, extensions)
     if kind == 8:
         return {_key(tape): tree(tape, extensions) for _ in range(_size(tape))}
-    if kind == 9 and not tape.byte() % 8:
-        return Ext(tape.byte() - 128, tape.take(tape.byte()))
-    return extension(tape) if extensions else trees(tape, extensions)
+    if kind == 9:
+        return _odd(tape, extensions)
+    return trees(tape, extensions) if kind < 8 or not extensions else extension(tape)
 
 
 def trees(tape: Tape, extensions: bool = True) -> list[Any]:
     return [tree(tape, extensions) for _ in range(_size(tape))]
+
+
+def _odd(tape: Tape, extensions: bool) -> Any:
+    """An extension of any code, timestamps among them; many levels; or something usual."""
+    turn = tape.byte() % 8
+    if turn == 0:
+        return Ext(tape.byte() - 128, tape.take(tape.byte()))
+    return _deep(tape, extensions) if turn == 1 else tree(tape, extensions)
+
+
+def _deep(tape: Tape, extensions: bool) -> Any:
+    """Up to 255 levels around something flat, all of a kind or in turns."""
+    levels, kinds = tape.byte(), tape.byte()
+    before, tape.level = tape.level, _LEVELS
+    value = tree(tape, extensions)
+    tape.level = before
+    for level in range(levels):
+        kind = kinds >> level % 4 * 2 & 3 if extensions else 0
+        value = ([value], {0: value}, Ext(x.TUPLE, pack([value])), Ext(x.DICT, pack([0, value])))[kind]
+    return value
 
 
 def _size(tape: Tape) -> int:
@@ -133,12 +163,12 @@ def extension(tape: Tape) -> Ext:
         return Ext(code, tape.take(turn - 240))
     if turn >= 240:
         return Ext(code, pack(tree(tape)))
+    if code in (x.DATACLASS, x.STRUCT, x.ENUM):
+        return _record(tape, code)
     return Ext(code, _content(tape, code))
 
 
 def _content(tape: Tape, code: int) -> bytes:
-    if code in (x.DATACLASS, x.STRUCT, x.ENUM):
-        return _record(tape, code)
     if code < x.INT:
         return pack([tree(tape), tree(tape), tree(tape)] if code == x.RESULT else trees(tape))
     if code >= x.BUFFER:
@@ -146,10 +176,13 @@ def _content(tape: Tape, code: int) -> bytes:
     return _leaf(tape, code)
 
 
-def _record(tape: Tape, code: int) -> bytes:
-    names = ("name", "value") if code == x.ENUM else tape.choice(FIELDS)
-    head = [tape.choice(CLASSES), names if tape.byte() % 8 else trees(tape)]
-    return pack([head, *(tree(tape) for _ in (names if tape.byte() % 8 else range(_size(tape))))])
+def _record(tape: Tape, code: int) -> Ext:
+    """A record as its class has it; or with the code, the names or the number of fields of another."""
+    right, type_name, names = tape.choice(RECORDS)
+    wrong = tape.byte()
+    fields: Any = trees(tape) if wrong >= 250 else tape.choice(RECORDS)[2] if wrong >= 225 else names
+    values = [tree(tape) for _ in (range(_size(tape)) if wrong % 16 == 15 else fields)]
+    return Ext(code if wrong % 16 == 14 else right, pack([[type_name, fields], *values]))
 
 
 def _buffer(tape: Tape, code: int) -> bytes:
@@ -207,5 +240,7 @@ def _leaf(tape: Tape, code: int) -> bytes:  # noqa: C901 - one line a code
     if code == x.PATH:
         return tape.choice(PATHS) + tape.take(tape.byte() % 32)
     if code == x.NUMPY_SCALAR:
-        return pack((tape.choice(("U", "S", dtype(tape))), tape.take(tape.byte() % 33)))
+        spec = tape.choice(("U", "S", dtype(tape)))
+        # The writer names no width for text: "U", and the array's dtypes are for arrays.
+        return pack(("U" if isinstance(spec, str) and "U" in spec else spec, tape.take(tape.byte() % 33)))
     return tape.take(tape.byte())

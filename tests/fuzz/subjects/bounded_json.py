@@ -30,6 +30,7 @@ def check(data: bytes) -> bool:
 def _check_words(error: WrongValueError) -> None:
     assert error.reason, "a refusal without a reason"
     f"{error.key}: {error.reason}".encode()
+    assert len(error.key) < 80 * MAX_DEPTH, "a path as long as the text, made for each value of it, takes for ever"
 
 
 def _depth(value: Any) -> int:

@@ -112,6 +112,7 @@ def _receive(party: Party) -> None:
         party.broken = True
     else:
         party.expect(message)
+    assert all(receiver._parts), "empty pieces would be kept without end"
     assert receiver._size == sum(map(len, receiver._parts)), "pieces are kept that nobody counts"
 
 

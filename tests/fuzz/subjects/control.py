@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from fuzz.target import Tape, Target
+from fuzz.target import Tape, Target, random_rows
 from fuzz.trees import number, text, tree
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport import messages as m
@@ -30,6 +30,40 @@ _WORDS = [cls.__name__ for cls in (*m.ToParty.__args__, *m.FromParty.__args__)]
 _TOKEN = "5ecre7-70ken"
 
 
+def _real_messages() -> list[Any]:
+    error = m.WireError("ModuleCrashedError", "it died", {"module": "a", "pid": 7, "stderr": None})
+    link = m.LinkInfo(3, "peer", m.CALLS, (64, 128), ("/s0", "/s1", "/s2", "/s3"), filter=("event",))
+    metadata = {"name": "a", "version": "1.0.0", "x": [1, {"y": 2.5}]}
+    bootstrap = m.Bootstrap("a", "i", _TOKEN, metadata, "class", "/p", "m:C", b"pickle", ("lib",), None, 20.0, 50)
+    return [
+        bootstrap,
+        m.Start(),
+        m.Opened(1, link),
+        m.Attach(link, True),
+        m.Failed(1, error),
+        m.Done(1, {"calls": 1, "events": 2}),
+        m.CloseLink(3, error),
+        m.SetFilter(1, 3, None),
+        m.Plant(1, "peer", _TOKEN, _TOKEN),
+        m.Forget(1, "peer"),
+        m.CancelCall(3, 9),
+        m.Query(1, "stats"),
+        m.Unload(2.5),
+        m.Hello(123, m.PROTOCOL_VERSION),
+        m.Ready(),
+        m.LoadFailed("ValueError", "no", "Traceback"),
+        m.OpenLink(1, "target"),
+        m.Attached(3),
+        m.LinkFailed(3, error),
+        m.Watch(1, "target", ("a", "b")),
+        m.Resolve(1, "target"),
+        m.Authorize(1, "a", "b"),
+    ]
+
+
+_REAL = [msgspec.msgpack.decode(m.encode(message)) for message in _real_messages()]
+
+
 def check(data: bytes) -> bool:
     return _check_stream(data[1:], (data[0] if data else 0) + 1)
 
@@ -39,9 +73,21 @@ def check_tree(data: bytes) -> bool:
     cut = tape.byte() + 1
     stream = bytearray()
     while tape.left:
-        message = m.encode([tape.choice(_WORDS), *(_field(tape) for _ in range(tape.byte() % 13))])
+        message = m.encode(_message(tape))
         stream += _HEADER.pack(len(message), tape.byte() % 6) + message
     return _check_stream(bytes(stream), cut)
+
+
+def _message(tape: Tape) -> list[Any]:
+    """A real message with some of its fields replaced, or, now and then, any fields at all."""
+    how = tape.byte()
+    if how >= 224:
+        return [tape.choice(_WORDS), *(_field(tape) for _ in range(how % 13))]
+    message = list(tape.choice(_REAL))
+    for _ in range(how % 4):
+        place = 1 + tape.byte() % len(message)
+        message[place : place + 1] = [_field(tape)]
+    return message[: len(message) - (how // 4 % 8 == 7)]
 
 
 def _field(tape: Tape) -> Any:
@@ -120,37 +166,6 @@ def _round_trip(decode: Callable[[bytes], Any], message: bytes) -> bool:
     return True
 
 
-def _real_messages() -> list[Any]:
-    error = m.WireError("ModuleCrashedError", "it died", {"module": "a", "pid": 7, "stderr": None})
-    link = m.LinkInfo(3, "peer", m.CALLS, (64, 128), ("/s0", "/s1", "/s2", "/s3"), filter=("event",))
-    metadata = {"name": "a", "version": "1.0.0", "x": [1, {"y": 2.5}]}
-    bootstrap = m.Bootstrap("a", "i", _TOKEN, metadata, "class", "/p", "m:C", b"pickle", ("lib",), None, 20.0, 50)
-    return [
-        bootstrap,
-        m.Start(),
-        m.Opened(1, link),
-        m.Attach(link, True),
-        m.Failed(1, error),
-        m.Done(1, {"calls": 1, "events": 2}),
-        m.CloseLink(3, error),
-        m.SetFilter(1, 3, None),
-        m.Plant(1, "peer", _TOKEN, _TOKEN),
-        m.Forget(1, "peer"),
-        m.CancelCall(3, 9),
-        m.Query(1, "stats"),
-        m.Unload(2.5),
-        m.Hello(123, m.PROTOCOL_VERSION),
-        m.Ready(),
-        m.LoadFailed("ValueError", "no", "Traceback"),
-        m.OpenLink(1, "target"),
-        m.Attached(3),
-        m.LinkFailed(3, error),
-        m.Watch(1, "target", ("a", "b")),
-        m.Resolve(1, "target"),
-        m.Authorize(1, "a", "b"),
-    ]
-
-
 def seeds() -> list[bytes]:
     framed = [_HEADER.pack(len(data), 0) + data for data in map(m.encode, _real_messages())]
     return [
@@ -161,12 +176,7 @@ def seeds() -> list[bytes]:
 
 
 def tree_seeds() -> list[bytes]:
-    return [
-        b"\x03",
-        bytes([255, _WORDS.index("Done"), 2, 0, 9, 5, 1, 0]),
-        bytes([7, _WORDS.index("Hello"), 2, 0, 1, 0, 1, 0]),
-        bytes([7, _WORDS.index("Forget"), 2, 0, 1, 12, 0, _WORDS.index("Ready"), 0, 0]),
-    ]
+    return [b"\x03", *(bytes([7, 0, each, 0]) for each in range(len(_REAL))), *random_rows(check_tree)]
 
 
 TARGET = Target("control", check, seeds, max_length=2048, bytes_per_byte=256)
