@@ -24,7 +24,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, list[str], Path 
     default = Settings(peers=tuple(PEERS))
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Round trips of calls between processes: logoscore beside others, in one run.",
+        description="Round trips of calls between processes, logoscore beside others; and how soon a death is noticed.",
     )
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that everything works; no figures")
     parser.add_argument("--busy", action="store_true", help="keep every allowed CPU busy meanwhile")
@@ -63,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = describe()
     outcomes = []
     for name in scenarios:
-        with _progress(settings) as progress:
-            outcomes.append(SCENARIOS[name](settings, progress))
+        scenario = SCENARIOS[name]
+        with _progress(scenario.steps(settings)) as progress:
+            outcomes.append(scenario.run(settings, progress))
     if destination is not None:
         destination.write_text(json.dumps(to_json(machine, settings, outcomes)) + "\n", encoding="utf-8")
     print(render(machine, settings, outcomes), end="")
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _progress(settings: Settings) -> Iterator[Callable[[str], None]]:
+def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     """What shows the steps: on a terminal, and if tqdm is there."""
     try:
         from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]  # an extra; has no types of its own
@@ -80,7 +81,6 @@ def _progress(settings: Settings) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     tqdm.monitor_interval = 0  # no thread of its own: this process only waits while something is measured
-    steps = len(settings.peers) * (1 + settings.rounds * len(settings.variants))
     with tqdm(total=steps, leave=False, disable=None, bar_format="{l_bar}{bar}| {desc}") as bar:
 
         def progress(step: str) -> None:

@@ -34,7 +34,7 @@ def render(machine: Mapping[str, Any], settings: Settings, outcomes: Sequence[Ou
     parts = [_describe(machine, settings)]
     for outcome in outcomes:
         parts += [f"{outcome.scenario}, in µs", _table(outcome, settings)]
-        parts += [text for text in (_verdict(outcome), _missing(outcome)) if text]
+        parts += [text for text in (_verdict(outcome), "\n".join(outcome.notes), _missing(outcome)) if text]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,8 +96,8 @@ def _cells(row: Row, baseline: Row | None, settings: Settings) -> list[str]:
         f"{row.ratio_to(baseline):.2f}" if baseline else "-",
         f"{_us(min(medians))}–{_us(max(medians))}",
         _us(late.percentile(50)) if late.count else "-",
-        _us(row.caller_cpu()),
-        _us(row.callee_cpu()),
+        _us(row.caller_cpu()) if row.caller_cpu() else "-",
+        _us(row.callee_cpu()) if row.callee_cpu() else "-",
     ]
 
 
@@ -158,6 +158,7 @@ def to_json(machine: Mapping[str, Any], settings: Settings, outcomes: Sequence[O
                 "rows": [_row_as_json(row, outcome) for row in outcome.rows if row.samples],
                 "skipped": outcome.skipped,
                 "failed": outcome.failed,
+                "notes": outcome.notes,
             }
             for outcome in outcomes
         ],

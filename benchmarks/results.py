@@ -101,6 +101,8 @@ class Outcome:
     """Peers that cannot be measured here, and why."""
     failed: dict[str, str] = field(default_factory=dict)
     """Peers that should have worked, and what they raised."""
+    notes: list[str] = field(default_factory=list)
+    """What else the scenario has to say of its rows, one line each."""
 
     def row(self, peer: str, variant: str) -> Row | None:
         """The one of that peer and variant, if it was measured."""

@@ -21,9 +21,14 @@ from benchmarks.machine import allowed_cpus
 from benchmarks.peers import BASELINE
 from benchmarks.results import PARKED, Outcome, Row, Settings
 
-__all__ = ["NAME", "run"]
+__all__ = ["NAME", "run", "steps"]
 
 NAME: Final = "round-trip"
+
+
+def steps(settings: Settings) -> int:
+    """How many steps are announced."""
+    return len(settings.peers) * (1 + settings.rounds * len(settings.variants))
 
 
 def run(settings: Settings, progress: Callable[[str], None]) -> Outcome:

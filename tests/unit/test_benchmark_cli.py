@@ -22,6 +22,7 @@ from benchmarks.loops import Plan
 from benchmarks.peers import PEERS
 from benchmarks.peers.zeromq import ZeroMQ
 from benchmarks.results import VARIANTS
+from benchmarks.scenarios.crash_notice import DEATHS
 
 ROOT = Path(__file__).parents[2]
 MARK = "LOGOS_BENCHMARK_TEST"
@@ -77,8 +78,15 @@ def test_quick_run(run: Run, tmp_path: Path, conditions: tuple[str, ...]) -> Non
     output, errors = process.communicate(timeout=110)
     assert (process.returncode, errors) == (0, "")
     run.assert_nothing_left()
-    [scenario] = json.loads(file.read_text(encoding="utf-8"))["scenarios"]
-    assert scenario["failed"] == {}
+    scenario, crashes = json.loads(file.read_text(encoding="utf-8"))["scenarios"]
+    assert (scenario["failed"], crashes["failed"]) == ({}, {})
+    assert {(row["peer"], row["variant"]) for row in crashes["rows"]} == {
+        (who, how) for who in ("app", "module") for how in DEATHS
+    }
+    for row in crashes["rows"]:
+        assert row["calls"] == 2
+        assert 0 < row["p50"] <= row["max"]
+    assert output.count("the design goal of 50 ms") == len(crashes["rows"])
     expected = {(peer, variant) for peer in PEERS if peer not in scenario["skipped"] for variant in VARIANTS}
     assert {(row["peer"], row["variant"]) for row in scenario["rows"]} == expected
     for row in scenario["rows"]:
@@ -143,7 +151,7 @@ def test_choices() -> None:
     assert settings.peers == ("pipe", "logoscore")
     assert settings.variants == ("hot",)
     assert (settings.rounds, settings.busy, settings.pinned) == (3, True, False)
-    assert (scenarios, file) == (["round-trip"], None)
+    assert (scenarios, file) == (["round-trip", "crash-notice"], None)
 
 
 def test_quick_can_be_refined() -> None:
@@ -158,7 +166,7 @@ def test_quick_can_be_refined() -> None:
         (["--rounds", "x"], "invalid int value"),
         (["--interval-ms", "inf"], "must be above 0"),
         (["--peers", "pipe,tube"], "'tube' is none of socketpair, pipe"),
-        (["--scenarios", "nothing"], "'nothing' is none of round-trip"),
+        (["--scenarios", "nothing"], "'nothing' is none of round-trip, crash-notice"),
     ],
 )
 def test_what_cannot_be_asked_for(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
