@@ -79,7 +79,7 @@ class Farewell:
         except SystemExit:
             raise
         except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything; the core hears of it
-            self._send(m.StateRefused(to_wire(_as_error(exc, self._node.name, "save_state"))))
+            self._send(m.StateRefused(to_wire(self._as_error(exc, "save_state"))))
             return False
         self._send(m.StateSaved(state))
         return True
@@ -94,11 +94,12 @@ class Farewell:
         except SystemExit:
             raise
         except BaseException as exc:  # noqa: BLE001 - likewise
-            self._send(m.HookFailed(to_wire(_as_error(exc, self._node.name, "about_to_unload"))))
+            self._send(m.HookFailed(to_wire(self._as_error(exc, "about_to_unload"))))
 
-
-def _as_error(exc: BaseException, module: str, method: str) -> LogosError:
-    return exc if isinstance(exc, SerializationError) else remote_error(exc, module, method)
+    def _as_error(self, exc: BaseException, hook: str) -> LogosError:
+        if isinstance(exc, SerializationError):
+            return exc
+        return remote_error(exc, self._node.name, hook, self._node.proxy.limits.note(exc))
 
 
 def _encode(state: Any) -> bytes:

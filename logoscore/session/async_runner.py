@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.threads import signal_stack
 
 if TYPE_CHECKING:
     import asyncio
@@ -75,8 +76,9 @@ class AsyncRunner:
 
         asyncio.set_event_loop(loop)
         try:
-            while not self._run_until_stopped(loop):
-                pass
+            with signal_stack():
+                while not self._run_until_stopped(loop):
+                    pass
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()

@@ -107,11 +107,14 @@ class LogosAPIClient:
             raise self._timed_out(method, timeout)
         payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
         if payload is not None:
-            return link.codec.decode(payload)
+            try:
+                return link.codec.decode(payload)
+            except SerializationError as exc:
+                raise self._named(exc, method) from None
         if reply[0] == fr.ERROR and _now() >= deadline:
             # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
             raise self._timed_out(method, timeout)
-        return self._value(reply, link)
+        return self._value(reply, link, method)
 
     def _deadline(self, timeout: float | None) -> int:
         call = running_call()
@@ -138,8 +141,7 @@ class LogosAPIClient:
             head, buffers = codec.encode_arguments(args, kwargs)
             name = method.encode()
         except SerializationError as exc:
-            text = f"{self._target}.{method}: {exc}"
-            raise SerializationError(text, path=exc.path, type_name=exc.type_name) from None
+            raise self._named(exc, method) from None
         except AttributeError:
             raise TypeError(f"a method's name is a str, not {type(method).__name__}") from None
         flags = fr.KWARGS if kwargs else 0
@@ -152,19 +154,28 @@ class LogosAPIClient:
         header = fr.HEADER.pack(kind, codec.ID, flags | fr.BUFFERS, len(name), call_id, deadline, token)
         return [header + name, *fr.join_payload(head, buffers)]
 
-    def _value(self, reply: bytes, link: CallLink) -> Any:
+    def _named(self, error: SerializationError, method: str) -> SerializationError:
+        """The codec knows where in a value the trouble is; here we know whose value it is."""
+        text = f"{self._target}.{method}: {error}"
+        return SerializationError(text, path=error.path, type_name=error.type_name)
+
+    def _value(self, reply: bytes, link: CallLink, method: str) -> Any:
         """The value in a reply, or the error that it carries, raised."""
         frame = fr.parse(reply)
         if frame.kind == fr.ERROR:
             try:
-                raise from_wire(_wire_error.decode(frame.payload))
+                error = from_wire(_wire_error.decode(frame.payload))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 raise ProtocolViolationError(f"{self._target} sent an error that cannot be read: {exc}") from None
+            raise self._named(error, method) if type(error) is SerializationError else error
         if frame.kind not in {fr.REPLY, fr.STREAM_ITEMS}:
             raise ProtocolViolationError(f"{self._target} replied with a frame of kind {frame.kind}")
         if frame.codec != link.codec.ID:
             raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec.ID}")
-        return link.codec.decode(*fr.split_payload(frame.payload, frame.flags))
+        try:
+            return link.codec.decode(*fr.split_payload(frame.payload, frame.flags))
+        except SerializationError as exc:
+            raise self._named(exc, method) from None
 
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
         limit = self._node.default_timeout if timeout is None else timeout
@@ -259,7 +270,7 @@ class LogosAPIClient:
         def value(reply: bytes) -> Any:
             if reply[0] == fr.ERROR and _now() >= deadline:
                 raise self._timed_out(method, timeout)  # as in _call
-            return self._value(reply, bound)
+            return self._value(reply, bound, method)
 
         call = Call(value, abandon, timed_out)
         try:
@@ -300,7 +311,11 @@ class LogosAPIClient:
             raise self._timed_out(method, None) from None
         what = f"{self._target}.{method}"
         return Stream(
-            incoming, self._node.default_timeout, lambda data: self._value(data, bound), what, self._node.threads
+            incoming,
+            self._node.default_timeout,
+            lambda data: self._value(data, bound, method),
+            what,
+            self._node.threads,
         )
 
     # --- introspection and typed views ------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Node:
         self.provider = LogosAPIProvider(self.proxy, self)
         self.publisher = Publisher(name, default_timeout, self)
         self._send = send
+        self._on_exit = on_exit
         self._spinner = spinner
         self._lock = threading.Lock()
         self._closed: LogosError | None = None
@@ -345,7 +346,8 @@ class Node:
         """See :meth:`LogosAPIClient.on_event`."""
         subscription = self.subscribe(target, event, 1024, "block")
         self.threads.start(
-            lambda: run_callback(subscription, callback, lambda: self.turn(target)), f"logos-on-{target}"
+            lambda: run_callback(subscription, callback, lambda: self.turn(target), self._on_exit),
+            f"logos-on-{target}",
         )
         return subscription
 

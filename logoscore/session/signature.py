@@ -23,7 +23,7 @@ import msgspec
 from logoscore.errors import InvalidArgumentsError
 from logoscore.interface import MethodInfo, ParameterInfo, is_invokable
 from logoscore.session.conversion import checkable, convert
-from logoscore.session.wire_errors import class_name, safe_text
+from logoscore.session.wire_errors import summary
 from logoscore.transport.codec import SAFE, Codec
 
 __all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
@@ -144,9 +144,9 @@ class Method:
         except msgspec.ValidationError as exc:
             reason, key, place = _split_reason(str(exc))
             raise self.invalid(f"{path}{place}: {key}{reason}") from None
-        except Exception as exc:
+        except BaseException as exc:
             # A record's own code (__post_init__) may raise anything: its way of saying that the values do not fit.
-            raise self.invalid(f"{path}: {class_name(exc)}: {safe_text(exc)}") from exc
+            raise self.invalid(f"{path}: {summary(exc)}") from exc
 
     def result(self, value: Any) -> Any:
         """Check what the method returned.

@@ -277,10 +277,18 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def run_callback(subscription: Subscription, callback: Callable[[Event], Any], guard: Callable[[], Any]) -> None:
+def run_callback(
+    subscription: Subscription,
+    callback: Callable[[Event], Any],
+    guard: Callable[[], Any],
+    on_exit: Callable[[object], None] | None = None,
+) -> None:
     """Call ``callback`` for every event until the end; what it raises is logged and does not end it.
 
-    ``guard()`` gives a context manager around each call: the module's turn.
+    Args:
+        guard: gives a context manager around each call: the module's turn.
+        on_exit: called with the exit code when the callback raises SystemExit, which ends a host as it does in a
+            method; None (in the app, whose end is not a callback's to decide): that is logged like anything else.
     """
     import logging
 
@@ -295,5 +303,8 @@ def run_callback(subscription: Subscription, callback: Callable[[Event], Any], g
         try:
             with guard():
                 callback(event)
-        except Exception:
+        except BaseException as exc:
+            if isinstance(exc, SystemExit) and on_exit is not None:
+                on_exit(exc.code)
+                return
             logging.getLogger("logoscore").exception("the callback for %s.%s raised", event.module, event.name)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
 
 from logoscore.errors import LogosError
 
-__all__ = ["LinkOwner", "ThreadGroup"]
+__all__ = ["LinkOwner", "ThreadGroup", "signal_stack"]
+
+_SIGNAL_STACK_BYTES: Final = 64 << 10
+_SS_DISABLE: Final = 2
 
 
 class ThreadGroup:
@@ -28,7 +33,8 @@ class ThreadGroup:
 
         def run() -> None:
             try:
-                work()
+                with signal_stack():
+                    work()
             finally:
                 with self._lock:
                     self._threads.discard(thread)
@@ -60,6 +66,31 @@ class ThreadGroup:
             if not thread.is_alive():
                 with self._lock:
                     self._threads.discard(thread)
+
+
+@contextmanager
+def signal_stack() -> Iterator[None]:
+    """In this thread, handlers of signals have a stack of their own while the body runs, if faulthandler is enabled.
+
+    It gives one to the main thread only. Where a thread's own stack overflows there is no room to run the handler, and
+    the process would die without a word of where.
+    """
+    faulthandler = sys.modules.get("faulthandler")
+    if not sys.platform.startswith("linux") or faulthandler is None or not faulthandler.is_enabled():
+        yield
+        return
+    import ctypes
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    set_stack = ctypes.CDLL(None).sigaltstack
+    memory = ctypes.create_string_buffer(_SIGNAL_STACK_BYTES)
+    set_stack(ctypes.byref(Stack(ctypes.addressof(memory), 0, _SIGNAL_STACK_BYTES)), None)
+    try:
+        yield
+    finally:
+        set_stack(ctypes.byref(Stack(None, _SS_DISABLE, 0)), None)
 
 
 class LinkOwner(Protocol):

@@ -13,7 +13,7 @@ from logoscore import errors
 from logoscore.errors import LogosError, RemoteError
 from logoscore.transport.messages import WireError
 
-__all__ = ["RemoteTraceback", "class_name", "from_wire", "remote_error", "safe_text", "to_wire"]
+__all__ = ["RemoteTraceback", "class_name", "from_wire", "remote_error", "safe_text", "summary", "to_wire"]
 
 _CLASSES: Final[dict[str, type[LogosError]]] = {
     name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, LogosError)
@@ -47,6 +47,12 @@ def class_name(value: object) -> str:
     return name[:_LONGEST_NAME]
 
 
+def summary(exc: BaseException) -> str:
+    """``"ValueError: what it says"``; of one that says nothing, its name alone."""
+    text = safe_text(exc)
+    return f"{class_name(exc)}: {text}" if text else class_name(exc)
+
+
 def to_wire(error: LogosError) -> WireError:
     """A LogosError of ours, for the other side."""
     cls = next(cls for cls in type(error).__mro__ if _CLASSES.get(cls.__name__) is cls)
@@ -71,15 +77,12 @@ def from_wire(error: WireError) -> LogosError:
 
 def remote_error(exc: BaseException, module: str, method: str, note: str = "") -> RemoteError:
     """What a module's code raised, as the error that its caller gets; ``note`` ends the whole text."""
-    type_name = class_name(exc)
-    message = safe_text(exc)
-    said = f"{type_name}: {message}" if message or not note else type_name
     return RemoteError(
-        f"{module}.{method} raised {said}{note}",
+        f"{module}.{method} raised {summary(exc)}{note}",
         module=module,
         method=method,
-        type_name=type_name,
-        message=message,
+        type_name=class_name(exc),
+        message=safe_text(exc),
         remote_traceback=format_traceback(exc),
     )
 
