@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from logoscore.brokerage import Brokerage, Party
 from logoscore.dependencies import load_order, unload_order
 from logoscore.errors import ChannelClosedError, DependencyError, LogosError, ModuleLoadError, StateError
+from logoscore.exit_status import ExitStatus
 from logoscore.launch import find_host
 from logoscore.metadata import BUILTIN_NAMES
 from logoscore.registry import (
@@ -28,7 +29,8 @@ from logoscore.registry import (
     Registry,
 )
 from logoscore.session.node import CAPABILITY_MODULE
-from logoscore.supervisor import ExitStatus, Spawner, SupervisedHost
+from logoscore.spawner import Spawner
+from logoscore.supervisor import SupervisedHost
 from logoscore.tokens import new_token
 from logoscore.transport import messages as m
 from logoscore.watchdog import Watchdog

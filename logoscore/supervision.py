@@ -32,10 +32,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from logoscore.errors import LogosError
+from logoscore.exit_status import ExitStatus
 from logoscore.lifecycle import Lifecycle
 from logoscore.registry import CRASHED, KNOWN, LOADED, RESTARTING, ModuleRecord, Registry
 from logoscore.settings import RestartLimits
-from logoscore.supervisor import ExitStatus
 
 __all__ = ["MODULE_CRASHED", "MODULE_GAVE_UP", "MODULE_RESTARTED", "Notices", "Supervision"]
 

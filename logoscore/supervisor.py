@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import select
 import signal
 import socket
@@ -18,24 +17,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Final
 
-from logoscore.errors import LogosError, ModuleCrashedError, ModuleLoadError, ProtocolViolationError
+from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError
+from logoscore.exit_status import ExitStatus
 from logoscore.launch import HostCommand, HostProcess, start_host
 from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
 from logoscore.session.wire_errors import from_wire
+from logoscore.spawner import Spawner
+from logoscore.stderr import StderrPipe
 from logoscore.transport import messages as m
 from logoscore.transport.control import Allowance, ControlPipe, Outbox
 
-__all__ = ["ExitStatus", "Spawner", "SupervisedHost"]
+__all__ = ["SupervisedHost"]
 
 _MAX_CONTROL_MESSAGE: Final = m.MAX_STATE + (1 << 16)  # what a host may send: but for its saved state small things only
-_STDERR_PATIENCE_MS: Final = 200
-_STDERR_LINES: Final = 50
-_STDERR_BYTES: Final = 16384
-_DRAIN_SECONDS: Final = 1.0  # for what is left in stderr after that
 _END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
 _MESSAGES_A_ROUND: Final = 64
 _LAST_CHUNKS: Final = 8
@@ -45,86 +41,6 @@ _WITHDRAWN: Final = (m.Attach, m.SetFilter)  # what nobody needs to hear of a li
 _WORK_A_SECOND: Final = 10_000.0
 _WORK_AT_ONCE: Final = 10_000.0
 _COSTS: Final[dict[type, float]] = {m.OpenLink: 50, m.Watch: 20, m.LinkFailed: 20, m.Authorize: 5, m.Resolve: 3}
-
-
-@dataclass(frozen=True)
-class ExitStatus:
-    """How a host's process ended."""
-
-    pid: int | None
-    exit_code: int | None
-    signal_name: str | None
-    stderr: str
-    reason: str | None = None
-    """Why, if the core ended it of its own accord (the watchdog), or if one of the module's limits did."""
-
-    @classmethod
-    def of(
-        cls,
-        pid: int | None,
-        status: int | None,
-        stderr: str,
-        reason: str | None = None,
-        limits: Limits = NO_LIMITS,
-        cpu: float | None = None,
-    ) -> ExitStatus:
-        """From the status that ``poll`` gave (negative: a signal); ``cpu``: seconds that it used, if known."""
-        if status is None or status >= 0:
-            reason = reason or (limits.blame(None, cpu, stderr) or None if status else None)
-            return cls(pid, status, None, stderr, reason)
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        return cls(pid, None, name, stderr, reason or limits.blame(name, cpu, stderr) or None)
-
-    def __str__(self) -> str:
-        how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
-        return f"{how}: {self.reason}" if self.reason else how
-
-    def crash(self, module: str) -> ModuleCrashedError:
-        """The error for everybody who depended on ``module``."""
-        tail = f"; its last words:\n{self.stderr}" if self.stderr else ""
-        return ModuleCrashedError(
-            f"module {module!r} (pid {self.pid}) ended: {self}{tail}",
-            module=module,
-            pid=self.pid,
-            exit_code=self.exit_code,
-            signal_name=self.signal_name,
-            stderr=self.stderr,
-        )
-
-
-class Spawner:
-    """The thread that starts all hosts of a core.
-
-    On Linux a host is killed when the *thread* that started it ends (PR_SET_PDEATHSIG), so hosts are never started by
-    whichever thread happens to call ``load_plugin``.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="logos-spawner", daemon=True)
-        self._thread.start()
-
-    def run(self, job: Callable[[], Any]) -> Any:
-        """Run ``job`` on that thread; returns or raises what it does."""
-        future: Future[Any] = Future()
-        self._jobs.put((future, job))
-        return future.result()
-
-    def _run(self) -> None:
-        while (entry := self._jobs.get()) is not None:
-            future, job = entry
-            try:
-                future.set_result(job())
-            except BaseException as exc:  # noqa: BLE001 - it is raised where the job was given
-                future.set_exception(exc)
-
-    def close(self) -> None:
-        """End the thread. Every host that it started must have ended."""
-        self._jobs.put(None)
-        self._thread.join()
 
 
 _live: weakref.WeakSet[SupervisedHost] = weakref.WeakSet()
@@ -175,9 +91,7 @@ class SupervisedHost:
         self._ready = False
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
-        self._tail = b""
         self._started_by = ""
-        self._stderr_stuck = False
         self._thread: threading.Thread | None = None
         self._process_lock = threading.Lock()
         self._gone = False
@@ -209,8 +123,7 @@ class SupervisedHost:
             theirs.close()
             os.close(stderr_write)
         self.pid = self._process.pid
-        self._stderr = stderr_read
-        os.set_blocking(stderr_read, False)
+        self._stderr = StderrPipe(stderr_read)
         self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
         self._outbox = Outbox(self._pipe, f"logos-send-{self.name}", self._violated)
         self._thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
@@ -221,7 +134,7 @@ class SupervisedHost:
         """In a forked child: close our copies of the descriptors; the host is the parent's."""
         _live.discard(self)
         self._pipe.close()
-        os.close(self._stderr)
+        self._stderr.close()
 
     def wait_hello(self, timeout: float) -> None:
         """Wait until the host speaks. Raises ModuleLoadError."""
@@ -245,7 +158,7 @@ class SupervisedHost:
             module=self.name,
             type_name=failure.type_name,
             remote_traceback=failure.traceback,
-            stderr=self.stderr_tail(),
+            stderr=self._stderr.tail(),
         )
 
     def _load_error(self, what: str) -> ModuleLoadError:
@@ -255,11 +168,11 @@ class SupervisedHost:
         return ModuleLoadError(
             f"module {self.name!r} could not be loaded: {what}{how}{violation}{self._last_words()}",
             module=self.name,
-            stderr=self.stderr_tail(),
+            stderr=self._stderr.tail(),
         )
 
     def _last_words(self) -> str:
-        tail = self.stderr_tail()
+        tail = self._stderr.tail()
         return f"; its last words:\n{tail}" if tail else ""
 
     # --- talking ----------------------------------------------------------------------------------------------------
@@ -292,17 +205,12 @@ class SupervisedHost:
         """How it ended; None while it runs."""
         return self._exit
 
-    def stderr_tail(self) -> str:
-        """The last lines that the host wrote to stderr, at most 50."""
-        lines = self._tail.decode("utf-8", "replace").splitlines()
-        return "\n".join(lines[-_STDERR_LINES:])
-
     # --- watching ---------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         poll = select.poll()
         poll.register(self._pipe.fileno(), select.POLLIN)
-        poll.register(self._stderr, select.POLLIN)
+        poll.register(self._stderr.fd, select.POLLIN)
         pidfd = _open_pidfd(self.pid)
         if pidfd is not None:
             poll.register(pidfd, select.POLLIN)
@@ -323,9 +231,9 @@ class SupervisedHost:
         poll.modify(self._pipe.fileno(), 0 if pause else select.POLLIN)
         wait = pause * 1000 + 1 if pause else 0 if self._pipe.has_message else None
         for fd, _ in poll.poll(wait):
-            if fd == self._stderr:
-                if not self._pass_stderr_on():
-                    poll.unregister(self._stderr)
+            if fd == self._stderr.fd:
+                if not self._stderr.pass_on():
+                    poll.unregister(fd)
             elif fd == pidfd or not self._pipe.pump():
                 return False
         for _ in range(0 if pause else _MESSAGES_A_ROUND):
@@ -378,43 +286,18 @@ class SupervisedHost:
         else:
             self._on_message(message)
 
-    def _pass_stderr_on(self) -> bool:
-        try:
-            data = os.read(self._stderr, 65536)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        self._tail = (self._tail + data)[-_STDERR_BYTES:]
-        self._forward(data)
-        return True
-
-    def _forward(self, data: bytes) -> None:
-        """To the app's stderr, unless nobody reads that: this thread must not be held up, so then it is lost."""
-        if sys.__stderr__ is None or sys.__stderr__.closed:
-            return  # descriptor 2 is no stream, but maybe a file of the app's
-        poll = select.poll()
-        poll.register(2, select.POLLOUT)
-        with contextlib.suppress(OSError):  # the app has no stderr
-            for start in range(0, len(data), select.PIPE_BUF):
-                ready = poll.poll(0 if self._stderr_stuck else _STDERR_PATIENCE_MS)
-                self._stderr_stuck = not ready
-                if not ready:
-                    return
-                os.write(2, data[start : start + select.PIPE_BUF])
-
     def _end(self) -> None:
         """The pipe or the process has ended: see to it that both have, and say how."""
         status = None
         try:
             status = self._await_process()
-            self._drain_stderr()
+            self._stderr.drain()
         finally:
             _live.discard(self)
             self._outbox.close()
             self._pipe.close()
-            os.close(self._stderr)
-            self._exit = ExitStatus.of(self.pid, status, self.stderr_tail(), self.reason, self._limits, self._cpu)
+            self._stderr.close()
+            self._exit = ExitStatus.of(self.pid, status, self._stderr.tail(), self.reason, self._limits, self._cpu)
             self._hello.set()
             self._settled.set()
             try:
@@ -441,14 +324,6 @@ class SupervisedHost:
             if time.monotonic() > end:
                 self.kill()
             pause.wait(0.001)
-
-    def _drain_stderr(self) -> None:
-        """What it wrote at last; bounded, since a grandchild may hold the pipe and go on writing."""
-        end = time.monotonic() + _DRAIN_SECONDS
-        poll = select.poll()
-        poll.register(self._stderr, select.POLLIN)
-        while time.monotonic() < end and poll.poll(0) and self._pass_stderr_on():
-            pass
 
     # --- ending -----------------------------------------------------------------------------------------------------
 

@@ -12,12 +12,12 @@ import pytest
 from logoscore import Core
 from logoscore.bounded_json import WrongValueError
 from logoscore.errors import MetadataError
+from logoscore.exit_status import ExitStatus
 from logoscore.limits import NO_LIMITS, Limits, app_limits, check_limits, cpu_seconds, effective_limits
 from logoscore.metadata import parse_metadata
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.spec import ModuleSpec
 from logoscore.registry import Registry
-from logoscore.supervisor import ExitStatus
 from logoscore.transport import messages as m
 
 EVERY_KEY: dict[str, int | float] = {

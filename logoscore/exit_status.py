@@ -1,0 +1,59 @@
+"""How a host's process ended, and what those who depended on it are told."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from logoscore.errors import ModuleCrashedError
+from logoscore.limits import NO_LIMITS, Limits
+
+__all__ = ["ExitStatus"]
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """How a host's process ended."""
+
+    pid: int | None
+    exit_code: int | None
+    signal_name: str | None
+    stderr: str
+    reason: str | None = None
+    """Why, if the core ended it of its own accord (the watchdog), or if one of the module's limits did."""
+
+    @classmethod
+    def of(
+        cls,
+        pid: int | None,
+        status: int | None,
+        stderr: str,
+        reason: str | None = None,
+        limits: Limits = NO_LIMITS,
+        cpu: float | None = None,
+    ) -> ExitStatus:
+        """From the status that ``poll`` gave (negative: a signal); ``cpu``: seconds that it used, if known."""
+        if status is None or status >= 0:
+            reason = reason or (limits.blame(None, cpu, stderr) or None if status else None)
+            return cls(pid, status, None, stderr, reason)
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        return cls(pid, None, name, stderr, reason or limits.blame(name, cpu, stderr) or None)
+
+    def __str__(self) -> str:
+        how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
+        return f"{how}: {self.reason}" if self.reason else how
+
+    def crash(self, module: str) -> ModuleCrashedError:
+        """The error for everybody who depended on ``module``."""
+        tail = f"; its last words:\n{self.stderr}" if self.stderr else ""
+        return ModuleCrashedError(
+            f"module {module!r} (pid {self.pid}) ended: {self}{tail}",
+            module=module,
+            pid=self.pid,
+            exit_code=self.exit_code,
+            signal_name=self.signal_name,
+            stderr=self.stderr,
+        )
