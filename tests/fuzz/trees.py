@@ -241,6 +241,5 @@ def _leaf(tape: Tape, code: int) -> bytes:  # noqa: C901 - one line a code
         return tape.choice(PATHS) + tape.take(tape.byte() % 32)
     if code == x.NUMPY_SCALAR:
         spec = tape.choice(("U", "S", dtype(tape)))
-        # The writer names no width for text: "U", and the array's dtypes are for arrays.
-        return pack(("U" if isinstance(spec, str) and "U" in spec else spec, tape.take(tape.byte() % 33)))
+        return pack((spec, tape.take(tape.byte() % 33)))
     return tape.take(tape.byte())

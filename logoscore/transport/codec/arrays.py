@@ -218,7 +218,21 @@ def read_ndarray(take: TakeBuffer, data: memoryview) -> Any:
         raise ProtocolViolationError("the peer sent an array whose shape does not fit its data")
     if not view.nbytes and _claimed(shape) > x.MAX_EMPTY:
         raise ProtocolViolationError("the peer sent an array without data of a huge shape")
-    return _numpy().ndarray(tuple(shape), dtype, buffer=view, order=order)
+    array = _numpy().ndarray(tuple(shape), dtype, buffer=view, order=order)
+    _check_text(array)
+    return array
+
+
+def _check_text(array: Any) -> None:
+    """numpy makes a str of any four bytes, also beyond the last code point: such a str breaks what Python's C code trusts."""
+    dtype = array.dtype
+    if dtype.fields is not None:
+        for name in dtype.names:
+            _check_text(array[name])
+    elif dtype.kind == "U" and dtype.itemsize and array.size:
+        codes = _numpy().ascontiguousarray(array).reshape(-1).view(dtype.byteorder + "u4")
+        if codes.max() > sys.maxunicode:
+            raise ProtocolViolationError("the peer sent an array of text that is no text")
 
 
 def read_numpy_scalar(data: memoryview) -> Any:
@@ -231,7 +245,9 @@ def read_numpy_scalar(data: memoryview) -> Any:
     dtype = _dtype(spec)
     if dtype.itemsize != len(content) or dtype.hasobject or dtype.subdtype is not None:
         raise ProtocolViolationError("the peer sent a numpy scalar whose type does not fit its data")
-    return numpy.ndarray((), dtype, buffer=content)[()]
+    scalar = numpy.ndarray((), dtype, buffer=content)
+    _check_text(scalar)
+    return scalar[()]
 
 
 READERS: dict[int, Callable[[TakeBuffer, memoryview], Any]] = {
