@@ -13,7 +13,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from logoscore.errors import AuthenticationError, LogosError, PermissionDeniedError, UnknownModuleError
+from logoscore.errors import (
+    AuthenticationError,
+    LogosError,
+    ModuleNotLoadedError,
+    PermissionDeniedError,
+    UnknownModuleError,
+)
 from logoscore.interface import PluginInterface, invokable
 from logoscore.session.api import LogosAPI
 from logoscore.session.execution import current_call, deadline_after, yield_turn
@@ -51,7 +57,7 @@ class CapabilityModule(PluginInterface):
         token = new_token()
         own_token = self._node.tokens.held(name)
         if own_token is None:
-            raise UnknownModuleError(f"{name} has just been unloaded", module=name)
+            raise ModuleNotLoadedError(f"{name} has just been unloaded", module=name)
         self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
         return token
 

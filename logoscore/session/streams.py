@@ -248,7 +248,8 @@ class IncomingStream(Waiter):
                 data = self._frames.popleft()
             elif self._error is not None and not self.ended:
                 self.ended = True
-                raise self._error
+                error, self._error = self._error, None  # or its traceback keeps our user, and so us
+                raise error
             else:
                 return None
         if HEADER.unpack_from(data)[0] != STREAM_ITEMS:

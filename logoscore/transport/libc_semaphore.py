@@ -21,9 +21,8 @@ def _libc() -> Any:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
+    # No argtypes: what is passed has its C type already, and their check would turn a RecursionError into another error.
     libc.sem_open.restype = ctypes.c_void_p
-    for function in (libc.sem_wait, libc.sem_timedwait, libc.sem_close):
-        function.argtypes = [ctypes.c_void_p] if function is not libc.sem_timedwait else [ctypes.c_void_p] * 2
     return libc
 
 
@@ -35,7 +34,7 @@ class LibcSemaphore:
     def __init__(self, name: str) -> None:
         import ctypes
 
-        self._address = _libc().sem_open(os.fsencode(name), 0)
+        self._address = ctypes.c_void_p(_libc().sem_open(os.fsencode(name), 0))
         if not self._address:
             raise OSError(ctypes.get_errno(), f"semaphore {name}: {os.strerror(ctypes.get_errno())}")
 

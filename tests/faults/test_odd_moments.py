@@ -78,7 +78,7 @@ def test_what_is_known_of_a_crashed_module(plugins: Path) -> None:
             worker.call("die")
         wait_until(lambda: core.get_plugin_info("worker").state == "crashed", what="the core noticing")
         info = core.get_plugin_info("worker")
-        assert (info.pid, info.last_exit) == (None, "exit code 7")
+        assert (info.pid, info.loaded_at, info.last_exit) == (None, None, "exit code 7")
         assert [row["name"] for row in core.get_module_stats() if row["name"] == "worker"] == []
         with pytest.raises(LogosError, match="worker"):
             core.get_token("worker")

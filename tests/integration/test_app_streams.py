@@ -22,7 +22,7 @@ Path(sys.argv[2]).write_text("works")
 #: Has hosts started by ``host_entry.py`` rather than by multiprocessing.
 LAUNCHED = {"LOGOS_HOST_PATH": sys.executable}
 #: How a shell closes a stream, and the number of its descriptor.
-STREAMS = {"stdout": (">&-", 1)}
+STREAMS = {"stdout": (">&-", 1), "stderr": ("2>&-", 2)}
 
 #: What a user types. Blocks end with an empty line.
 SESSION = """
