@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,7 +70,7 @@ class ServingLink:
         self.codec = codec
         self.channel = channel
         self.running: dict[int, RunningCall] = {}
-        self.early_cancels: dict[int, None] = {}  # of calls that were not read yet (or have ended), the latest
+        self.early_cancels: OrderedDict[int, None] = OrderedDict()  # of calls not read yet (or ended)
         self.streams: dict[int, OutgoingStream] = {}
         self._proxy = proxy
         self._owner = owner
@@ -298,7 +298,7 @@ class ServingLink:
         """The caller gave this call up. (It may not even be read yet: the control pipe can be quicker than the ring.)"""
         self.early_cancels[call_id] = None
         while len(self.early_cancels) > _EARLY_CANCELS:
-            self.early_cancels.pop(next(iter(self.early_cancels)), None)
+            self.early_cancels.popitem(last=False)
         call = self.running.get(call_id)
         if call is not None:
             self.early_cancels.pop(call_id, None)
