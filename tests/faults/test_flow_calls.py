@@ -42,7 +42,7 @@ def test_ten_thousand_outstanding(tmp_path: Path, concurrency: str, method: str)
         with ThreadPoolExecutor(CALLERS) as pool:
             answers = list(pool.map(submit, range(CALLERS)))
         assert answers == [list(range(first, CALLS, CALLERS)) for first in range(CALLERS)]
-        assert most < serving.THREADS
+        assert most < 2 * serving.THREADS  # one runs at a time, or eight; the others wait to send their replies
         assert resident_mb(pid) - before < 100
 
 
