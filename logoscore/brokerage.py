@@ -65,6 +65,7 @@ class Brokerage:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
+        self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
         self._links = LinkTable()
         self._arming = threading.RLock()
         self._grants: set[tuple[Party, Party]] = set()
@@ -86,7 +87,14 @@ class Brokerage:
     # --- parties ----------------------------------------------------------------------------------------------------
 
     def add(self, party: Party) -> None:
-        """A party came: the capability module learns its token, and who waits for its events is connected."""
+        """A party came: the capability module learns its token, and who waits for its events is connected.
+
+        Waits until its predecessor is forgotten, or what is forgotten then would be the newcomer's token.
+        """
+        with self._lock:
+            leaving = self._leaving.get(party.name)
+        if leaving is not None:
+            leaving.wait()
         with self._lock:
             self._parties[party.name] = party
             capability = self._parties.get(CAPABILITY_MODULE)
@@ -104,6 +112,7 @@ class Brokerage:
             if self._parties.get(party.name) is not party:
                 return
             del self._parties[party.name]
+            self._leaving[party.name] = gone = threading.Event()
             called = {callee for caller, callee in self._grants if caller is party}
             self._grants = {pair for pair in self._grants if party not in pair}
             for subscribers in self._watches.values():
@@ -112,13 +121,17 @@ class Brokerage:
             callbacks = [self._answers.pop(number)[1] for number in unanswered]
             if CAPABILITY_MODULE in self._parties:
                 called.add(self._parties[CAPABILITY_MODULE])
-        for callback in callbacks:
-            callback(None)
-        for link in self._links.take_all(party, error):
-            for other in link.others(party):
-                _tell_closed(link, other, error)
-        # Before anybody of the same name comes: what is forgotten then must not be the newcomer's token.
-        self._ask_all([(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}])
+        try:
+            for callback in callbacks:
+                callback(None)
+            for link in self._links.take_all(party, error):
+                for other in link.others(party):
+                    _tell_closed(link, other, error)
+            self._ask_all([(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}])
+        finally:
+            with self._lock:
+                del self._leaving[party.name]
+            gone.set()
 
     def party(self, name: str) -> Party | None:
         """The party of that name, if it is there."""

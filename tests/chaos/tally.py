@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from typing import Final
@@ -23,6 +24,8 @@ DEFECTS: Final = (
 )
 """Each must be 0."""
 _SHOWN: Final = 40
+_NUMBER: Final = re.compile(r"[0-9]+")
+_RAISED: Final = re.compile(r" raised ([\w.]+):")
 
 
 def class_name(error: BaseException) -> str:
@@ -77,14 +80,23 @@ class Tally:
             lines.append("must be 0:")
             for name, found in self._defects.items():
                 lines.append(f"  {len(found):>10,}  {name}")
-                lines += [f"              - {each}" for each in found[:_SHOWN]]
+                lines += [f"{count:>14,} x {what}" for what, count in _alike(found)[:_SHOWN]]
         return "\n".join(lines)
+
+
+def _alike(found: list[str]) -> list[tuple[str, int]]:
+    """The first of those that differ in numbers only, each with how many there are."""
+    first: dict[str, str] = {}
+    counts = Counter(_NUMBER.sub("#", each) for each in found)
+    for each in found:
+        first.setdefault(_NUMBER.sub("#", each), each)
+    return [(first[pattern], count) for pattern, count in counts.most_common()]
 
 
 def _fits(error: LogosError, plausible: tuple[type[LogosError], ...]) -> bool:
     if isinstance(error, errors.RemoteError):
-        # What a module's own call raised, and the module did not catch.
-        name = (error.type_name or "").rpartition(".")[2]
+        # What a module's own call raised, and the module did not catch; perhaps because of a call of that one's callee.
+        name = (_RAISED.findall(str(error)) or [error.type_name or ""])[-1].rpartition(".")[2]
         return any(issubclass(getattr(errors, name, type(None)), cls) for cls in plausible)
     if isinstance(error, errors.ModuleCrashedError):
         known = error.module and error.pid and (error.exit_code is not None or error.signal_name)

@@ -53,6 +53,8 @@ def defects(tally: Tally) -> dict[str, str]:
         (ModuleNotLoadedError("gone"), None),
         (ModuleCrashedError("dead", module="echo", pid=7, exit_code=3), None),
         (RemoteError("x", type_name="logoscore.errors.ModuleCrashedError", message="dead"), None),
+        (RemoteError("a.b raised RemoteError: b.c raised CallTimeoutError: x", type_name="RemoteError"), None),
+        (RemoteError("a.b raised RemoteError: b.c raised KeyError: x", type_name="RemoteError"), "unfitting errors"),
         (ModuleCrashedError("dead, but nobody knows which"), "unfitting errors"),
         (ModuleCrashedError("dead, but nobody knows how", module="echo", pid=7), "unfitting errors"),
         (AuthenticationError("who are you?"), "unfitting errors"),

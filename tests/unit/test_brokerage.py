@@ -1,0 +1,94 @@
+"""The core as broker, with parties that are no processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from helpers import wait_until
+
+from logoscore.brokerage import Brokerage, Party
+from logoscore.errors import ChannelClosedError, LogosError, ModuleNotLoadedError
+from logoscore.session.node import CAPABILITY_MODULE
+from logoscore.transport import messages as m
+
+
+class Everything:
+    """Rights that let everybody do everything."""
+
+    def resolve(self, target: str) -> str:
+        return target
+
+    def absent(self, name: str) -> LogosError:
+        return ModuleNotLoadedError(f"{name} is not there", module=name)
+
+    def check(self, requester: str, target: str, requested: str) -> None:
+        pass
+
+    def codec(self, caller: str, callee: str) -> str:
+        return "safe"
+
+
+class Court:
+    """A brokerage, and what its parties were told, in order. Parties answer at once, unless they are ``deaf``."""
+
+    def __init__(self) -> None:
+        self.brokerage = Brokerage(Everything())
+        self.told: list[tuple[str, Any]] = []
+        self.deaf: set[str] = set()
+
+    def party(self, name: str) -> Party:
+        def deliver(message: Any, descriptors: tuple[int, ...] = ()) -> None:
+            self.told.append((name, message))
+            if isinstance(message, (m.Plant, m.Forget)) and name not in self.deaf:
+                self.brokerage.handle(party, m.Done(message.request))
+
+        party = Party(name, f"token of {name}", deliver)
+        return party
+
+    def heard(self, name: str, kind: type) -> list[int]:
+        """Where in the order of all messages ``name`` was told of such things."""
+        return [place for place, (who, message) in enumerate(self.told) if who == name and isinstance(message, kind)]
+
+    def answer(self, party: Party) -> None:
+        """A deaf party hears again, and answers what it was asked meanwhile."""
+        self.deaf.discard(party.name)
+        for who, message in list(self.told):
+            if who == party.name and isinstance(message, (m.Plant, m.Forget)):
+                self.brokerage.handle(party, m.Done(message.request))
+
+
+@pytest.fixture
+def court() -> Iterator[Court]:
+    court = Court()
+    yield court
+    for name in ("caller", "callee", CAPABILITY_MODULE):
+        party = court.brokerage.party(name)
+        if party is not None:
+            court.brokerage.remove(party, ChannelClosedError("the test ends"))
+
+
+@pytest.mark.parametrize("slow", ["callee", CAPABILITY_MODULE])
+def test_a_newcomer_waits_until_its_predecessor_is_forgotten(court: Court, slow: str) -> None:
+    """Else somebody who is slow to forget the one forgets the token of the other, and refuses it for ever."""
+    parties = {name: court.party(name) for name in (CAPABILITY_MODULE, "callee", "caller")}
+    for party in parties.values():
+        court.brokerage.add(party)
+    court.brokerage.handle(parties[CAPABILITY_MODULE], m.Authorize(1, "caller", "callee"))
+    wait_until(lambda: court.heard(CAPABILITY_MODULE, m.Done), what="the grant")
+    court.deaf.add(slow)
+    planted = len(court.heard(CAPABILITY_MODULE, m.Plant))
+    leaving = threading.Thread(target=court.brokerage.remove, args=(parties["caller"], ChannelClosedError("it died")))
+    leaving.start()
+    wait_until(lambda: court.heard(slow, m.Forget), what="the question")
+    coming = threading.Thread(target=court.brokerage.add, args=(court.party("caller"),))
+    coming.start()
+    coming.join(0.3)  # in vain: it waits
+    assert len(court.heard(CAPABILITY_MODULE, m.Plant)) == planted
+    court.answer(parties[slow])
+    leaving.join()
+    coming.join()
+    assert len(court.heard(CAPABILITY_MODULE, m.Plant)) == planted + 1
+    assert court.brokerage.party("caller") not in {None, parties["caller"]}
