@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("--reloads", type=int, metavar="N", help="no chaos, but so many reloads")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
+    # A shell that starts us in the background has us, and all whom we start, ignore Ctrl-C; the apps are to die of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What modules write while they die is nobody's pleasure, and there is much of it.
     with tempfile.NamedTemporaryFile(prefix="logoscore-chaos-", suffix=".log", delete=False) as log:
         original = os.dup(2)

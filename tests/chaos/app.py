@@ -5,6 +5,8 @@ It says ``here`` when its Core is up, and goes on until somebody ends it, or its
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -32,6 +34,7 @@ def _busy(core: Core, rng: Random) -> None:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # whoever started us wants to see where we hang
     rng = Random(sys.argv[1])
     with Core(plugins_dir=MODULES, entry_points=False, unload_timeout=1.0) as core:
         print("here", flush=True)

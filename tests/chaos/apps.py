@@ -77,9 +77,17 @@ class Apps:
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 stage.tally.defect("hanging calls", f"an app did not end after {way}")
+                self._show(process, stage.folder)
                 process.kill()
         stage.tally.count("apps ended", way)
         self._after(stage, way, mark, begin)
+
+    def _show(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        """The stacks of an app that hangs, among what all apps have said at last."""
+        process.send_signal(signal.SIGUSR2)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2.0)
+        print((folder / "apps.log").read_text(encoding="utf-8", errors="replace")[-20000:], file=sys.stderr, flush=True)
 
     def _after(self, stage: Stage, way: str, mark: str, begin: str) -> None:
         try:
