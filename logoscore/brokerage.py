@@ -133,6 +133,13 @@ class Brokerage:
                 del self._leaving[party.name]
             gone.set()
 
+    def mourn(self, publisher: str, error: LogosError) -> None:
+        """Tell its subscribers that ``publisher`` has crashed and is not restarted."""
+        with self._lock:
+            subscribers = [self._parties[each] for each in self._watches.get(publisher, {}) if each in self._parties]
+        for subscriber in subscribers:
+            subscriber.deliver(m.Lost(publisher, to_wire(error)))
+
     def party(self, name: str) -> Party | None:
         """The party of that name, if it is there."""
         with self._lock:

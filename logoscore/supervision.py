@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from logoscore.errors import LogosError
+from logoscore.errors import LogosError, ModuleCrashedError
 from logoscore.exit_status import ExitStatus
 from logoscore.lifecycle import Lifecycle
 from logoscore.registry import CRASHED, KNOWN, LOADED, RESTARTING, ModuleRecord, Registry
@@ -96,13 +96,17 @@ class Supervision:
         self._restarts: dict[str, deque[float]] = {}  # when each module was restarted lately
         self._down: dict[str, list[str]] = {}  # who was unloaded for the restart of whom, and is to be loaded again
         self._threads: set[threading.Thread] = set()
+        self._crashes: dict[str, ModuleCrashedError] = {}  # the last of each module
         self._ending = threading.Event()
 
     def ended(self, record: ModuleRecord, status: ExitStatus) -> None:
         """A loaded module's process has ended by itself. On its watching thread: does not wait."""
         self._notices.send(MODULE_CRASHED, record.name, _report(record, status))
+        error = self._crashes[record.name] = status.crash(record.name)
         if _wants_restart(record, status):
             self._schedule(record)
+        else:
+            self._lifecycle.brokerage.mourn(record.name, error)
 
     def _schedule(self, record: ModuleRecord) -> None:
         """Restart it after its pause, or give it up."""
@@ -123,6 +127,7 @@ class Supervision:
             reason = f"{before} restarts within {self._limits.period:g} s"
             logging.getLogger("logoscore").error("module %s is given up: %s", record.name, reason)
             self._notices.send(MODULE_GAVE_UP, record.name, {"reason": reason, "last_exit": record.last_exit})
+            self._lifecycle.brokerage.mourn(record.name, self._crashes[record.name])
             return
         self._start(record, self._limits.pause(before))
 

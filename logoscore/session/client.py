@@ -20,6 +20,7 @@ import msgspec
 from logoscore.errors import (
     CallTimeoutError,
     LogosError,
+    ModuleCrashedError,
     ModuleNotLoadedError,
     ProtocolViolationError,
     SerializationError,
@@ -215,7 +216,10 @@ class LogosAPIClient:
         if self._module != self._target:
             # A capability: its provider has one token and one channel for us, under its own name.
             return self._node.client(self._module)._connected(deadline)
-        return self._node.connect(self._module, deadline)
+        try:
+            return self._node.connect(self._module, deadline)
+        except CallTimeoutError as exc:  # of a call to the capability module, which the user knows nothing of
+            raise CallTimeoutError(f"{self._target} was not reached in time: {exc}", module=self._target) from None
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Wait until the module is loaded and can be called.
@@ -227,15 +231,19 @@ class LogosAPIClient:
         """
         deadline = self._deadline(timeout)
         pause = threading.Event()
+        reason = ""
         while True:
             try:
                 self._connected(deadline)
                 return
-            except ModuleNotLoadedError:
-                if seconds_left(deadline) <= 0:
-                    raise CallTimeoutError(
-                        f"{self._target} was not loaded in time", module=self._target, method="wait_ready"
-                    ) from None
+            except (ModuleNotLoadedError, ModuleCrashedError) as exc:  # it may crash just while we connect
+                reason = f": {exc}"
+            except CallTimeoutError:
+                pass  # as below
+            if seconds_left(deadline) <= 0:
+                raise CallTimeoutError(
+                    f"{self._target} was not loaded in time{reason}", module=self._target, method="wait_ready"
+                )
             # Not a wait for a state that somebody could announce to us: it may be loaded at any time, by anybody.
             with yield_turn():
                 pause.wait(min(0.02, seconds_left(deadline)))
@@ -345,6 +353,8 @@ class LogosAPIClient:
 
     def subscribe(self, event: str | None = None, *, maxsize: int = 1024, overflow: Overflow = "block") -> Subscription:
         """Hear the module's events from now on; it need not be loaded yet, and may be reloaded.
+
+        Should it crash and not be restarted, whoever waits for an event gets ModuleCrashedError (see Subscription).
 
         Args:
             event: its name; None: every event.

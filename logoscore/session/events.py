@@ -200,9 +200,13 @@ class EventLink:
         """End it. What had arrived is still delivered."""
         self._channel.close(error)
 
+    def wait_read(self) -> None:
+        """After :meth:`close`: wait until what had arrived is delivered."""
+        self._ended.wait()
+
     def _run(self) -> None:
         if self._former is not None:
-            self._former._ended.wait()
+            self._former.wait_read()
             self._former = None
         for subscription in self._subscriptions():
             subscription.connected()

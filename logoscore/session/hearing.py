@@ -15,7 +15,7 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
-from logoscore.errors import CallTimeoutError, ChannelClosedError, LogosError
+from logoscore.errors import CallTimeoutError, ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.session.answer import Answer
 from logoscore.session.events import EventLink
 from logoscore.session.execution import deadline_after, yield_turn
@@ -108,6 +108,21 @@ class Hearing:
             for subscription in self.of(link.peer):
                 subscription.fail(error)
         return True
+
+    def lost(self, module: str, error: ModuleCrashedError) -> None:
+        """``module`` has crashed and is not restarted: its subscribers hear of it, after what has arrived of it."""
+        with self._lock:
+            link = self._latest.get(module)
+
+        def tell() -> None:
+            if link is not None:
+                link.wait_read()
+            with self._lock:
+                if self._latest.get(module) is link:  # or it is back already
+                    for subscription in self.of(module):
+                        subscription.lost(error)
+
+        self._node.threads.start(tell, f"logos-lost-{module}")
 
     # --- subscriptions ----------------------------------------------------------------------------------------------
 

@@ -103,6 +103,7 @@ class Node:
             m.Failed: lambda msg, _: self._settle(msg.request, None, from_wire(msg.error)),
             m.Done: lambda msg, _: self._settle(msg.request, msg.value),
             m.CloseLink: self._close_link,
+            m.Lost: self._lost,
             m.SetFilter: self._set_filter,
             m.Plant: self._plant,
             m.Forget: self._forget,
@@ -197,6 +198,11 @@ class Node:
             msg.link, error
         ):
             self.provider.close_link(msg.link, error)
+
+    def _lost(self, msg: m.Lost, _: Sequence[int]) -> None:
+        error = from_wire(msg.error)
+        if isinstance(error, ModuleCrashedError):
+            self.hearing.lost(msg.publisher, error)
 
     def _set_filter(self, msg: m.SetFilter, _: Sequence[int]) -> None:
         self.publisher.set_filter(msg.link, msg.names)

@@ -13,13 +13,14 @@ Rules: bounded (``maxsize``); what happens when it is full is the subscriber's c
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from logoscore.errors import ChannelClosedError, LogosError
+from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.interface import Event
 from logoscore.session.execution import yield_turn
 
@@ -48,6 +49,10 @@ class Subscription:
 
     Iterate (``for event in subscription``, ``async for``), or wait for one with :meth:`get`. Iteration ends when the
     subscription is cancelled. A context manager: leaving the block cancels.
+
+    A publisher that is unloaded or restarted is waited for. Should it crash and not be restarted (any more), nobody waits
+    in silence: after the events that had arrived, whoever waits then, or else who comes next, gets ModuleCrashedError,
+    once. The subscription stays: ask again to wait until somebody loads the module.
 
     Attributes:
         module, event: what is subscribed; ``event`` None: everything.
@@ -80,6 +85,9 @@ class Subscription:
         self._cancelled = False
         self._gap_pending = False
         self._was_connected = False
+        self._lost: ModuleCrashedError | None = None  # the publisher has crashed, and is not restarted
+        self._losses = 0
+        self._losses_told = 0
         self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     # --- the reader's side ------------------------------------------------------------------------------------------
@@ -140,6 +148,14 @@ class Subscription:
                 self.gaps += 1
                 self._gap_pending = True
             self._was_connected = True
+            self._lost = None
+
+    def lost(self, error: ModuleCrashedError) -> None:
+        """The publisher has crashed and is not restarted: say so, once, after what waits."""
+        with self._changed:
+            self._lost = error
+            self._losses += 1
+            self._wake()
 
     def fail(self, error: LogosError) -> None:
         """End it with ``error``, after what waits."""
@@ -168,11 +184,13 @@ class Subscription:
 
         Raises:
             TimeoutError: none came in time.
+            ModuleCrashedError: the module crashed and is not restarted; said once, the subscription goes on.
             ChannelClosedError: the subscription was cancelled, or ended because it fell behind.
         """
+        told = self._losses_told
         end = None if timeout is None or timeout > threading.TIMEOUT_MAX else time.monotonic() + timeout
         while True:
-            event = self._take()
+            event = self._take(told)
             if event is not None:
                 return event
             if self._cancelled:
@@ -181,7 +199,7 @@ class Subscription:
             if remaining is not None and remaining <= 0:
                 raise TimeoutError(f"no event {self.event or '*'} of {self.module} came within {timeout:g} s")
             with yield_turn(), self._changed:
-                self._changed.wait_for(lambda: self._events or self._over(), remaining)
+                self._changed.wait_for(lambda: self._events or self._over() or self._mourns(told), remaining)
 
     @property
     def over(self) -> bool:
@@ -191,7 +209,11 @@ class Subscription:
     def _over(self) -> bool:
         return self._cancelled or self._error is not None
 
-    def _take(self) -> Event | None:
+    def _mourns(self, told: int) -> bool:
+        """Whether a reader must hear that the publisher is lost who began when ``told`` losses had been told."""
+        return self._lost is not None and self._losses > told
+
+    def _take(self, told: int) -> Event | None:
         with self._changed:
             if self._events:
                 event = self._events.popleft()
@@ -199,17 +221,21 @@ class Subscription:
                 return event
             if self._error is not None and not self._cancelled:
                 raise self._error
+            if self._lost is not None and self._mourns(told) and not self._cancelled:
+                self._losses_told = self._losses
+                raise copy.copy(self._lost)  # every reader that waits now gets it
             return None
 
     def __iter__(self) -> Subscription:
         return self
 
     def __next__(self) -> Event:
+        told = self._losses_told
         while True:
-            if not self._events and not self._over():
+            if not self._events and not self._over() and not self._mourns(told):
                 with yield_turn(), self._changed:
-                    self._changed.wait_for(lambda: self._events or self._over())
-            event = self._take()
+                    self._changed.wait_for(lambda: self._events or self._over() or self._mourns(told))
+            event = self._take(told)
             if event is not None:
                 return event
             if self._cancelled:
@@ -224,15 +250,16 @@ class Subscription:
         from logoscore.session.turns import give_turn_while
 
         loop = asyncio.get_running_loop()
+        told = self._losses_told
         while True:
-            event = self._take()
+            event = self._take(told)
             if event is not None:
                 return event
             with self._changed:
-                if self._events or (self._error is not None and not self._cancelled):
-                    continue
                 if self._cancelled:
                     raise StopAsyncIteration
+                if self._events or self._error is not None or self._mourns(told):
+                    continue
                 future: asyncio.Future[None] = loop.create_future()
                 self._tasks.append((loop, future))
             try:
@@ -297,6 +324,11 @@ def run_callback(
             event = next(subscription)
         except StopIteration:
             return
+        except ModuleCrashedError as error:
+            logging.getLogger("logoscore").warning("%r waits until its module is loaded again: %s", subscription, error)
+            if subscription.over:  # (of a party that ended so)
+                return
+            continue
         except LogosError as error:
             logging.getLogger("logoscore").error("%r has ended: %s", subscription, error)  # noqa: TRY400 - no traceback of ours is of use
             return

@@ -125,6 +125,13 @@ class CloseLink(_Message):
     by_peer: bool = False
 
 
+class Lost(_Message):
+    """``publisher``, to whose events this party has subscribed, has crashed, and is not restarted (any more)."""
+
+    publisher: str
+    error: WireError
+
+
 class SetFilter(_Message):
     """The subscriber of an events link wants other events now. Answered with Done."""
 
@@ -184,6 +191,7 @@ ToParty = (
     | Failed
     | Done
     | CloseLink
+    | Lost
     | SetFilter
     | Plant
     | Forget

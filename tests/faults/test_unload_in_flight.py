@@ -123,6 +123,10 @@ def test_subscription_waits_for_the_module_to_come_back(core: Core, end: str) ->
         waiting = pool.submit(next, said)
         ENDS[end](core)
         wait_until(lambda: "worker" not in core.get_loaded_plugins(), what="the core noticing")
+        if end == "crash":  # which is told, once
+            with pytest.raises(ModuleCrashedError):
+                waiting.result(40)
+            waiting = pool.submit(next, said)
         core.load_plugin("worker").call("say", "after")
         event = waiting.result(40)
         assert (event.data, event.gap) == (("after",), True)
