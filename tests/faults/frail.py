@@ -165,6 +165,22 @@ class Frail(PluginInterface):
         return numpy.arange(3)
 
     @invokable
+    def arrays(self):
+        yield self.array()
+
+    @invokable
+    def tell_array(self):
+        self.api.trigger("told", self.array())
+
+    @invokable
+    def tell_all(self, value):
+        self.api.trigger("told", value)
+
+    @invokable
+    def made(self):
+        return {"number": 1}
+
+    @invokable
     def trigger(self):
         self.api.trigger("told", value("event"))
 
