@@ -463,7 +463,9 @@ class Brokerage:
 
 def _tell_closed(link: Link, end: Party, error: LogosError, *, by_peer: bool = False) -> None:
     """Tell one end that the link is closed; a caller who has not got it yet, that he will not."""
-    end.deliver(m.CloseLink(link.number, to_wire(error), by_peer=by_peer))
+    deaf = by_peer and link.opening and link.purpose == m.EVENTS and end is link.caller
+    publisher = link.callee.name if deaf else None
+    end.deliver(m.CloseLink(link.number, to_wire(error), by_peer=by_peer, publisher=publisher))
     if link.opening and end is link.caller and link.request is not None:
         end.deliver(m.Failed(link.request, to_wire(error)))
 

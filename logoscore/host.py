@@ -154,6 +154,8 @@ class Host:
             code = 0  # the core is gone
         except ChannelClosedError:
             code = 0  # likewise, while we told it something
+        except MemoryError:
+            os.write(2, b"logos-control: MemoryError\n")  # there may be none for a traceback
         except BaseException:  # noqa: BLE001 - a host without its control plane would be there and of no use
             import traceback
 

@@ -138,6 +138,8 @@ class Limits:
             self._set(module, "core_size", resource.RLIMIT_CORE, self.core_size)
         if self.cpu_time is not None:
             self._limit_cpu(module)
+        if self.open_files is not None or self.address_space is not None:
+            _load_unwinder()
         if self.open_files is not None:
             self._require(module, "open_files", self.open_files, _files_needed())
             self._set(module, "open_files", resource.RLIMIT_NOFILE, self.open_files)
@@ -342,6 +344,15 @@ def _memory_needed() -> int | None:
     if stack == resource.RLIM_INFINITY:
         stack = _DEFAULT_STACK
     return pages * resource.getpagesize() + _SPARE_THREADS * stack + _SPARE_BYTES
+
+
+def _load_unwinder() -> None:
+    """glibc loads libgcc when the first thread is made to exit, and aborts the process if it cannot: have it now."""
+    import ctypes
+
+    backtrace = getattr(ctypes.CDLL(None), "backtrace", None)  # it loads the same
+    if backtrace is not None:
+        backtrace(ctypes.create_string_buffer(ctypes.sizeof(ctypes.c_void_p)), 1)
 
 
 def _one_heap() -> None:

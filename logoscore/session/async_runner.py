@@ -99,7 +99,11 @@ class AsyncRunner:
 
     def run(self, coroutine: Coroutine[Any, Any, Any], call: RunningCall, done: Done) -> None:
         """Run ``coroutine`` as ``call``; ``done(result, exception)`` is called on the loop's thread, exactly once."""
-        loop = self.loop
+        try:
+            loop = self.loop
+        except BaseException:  # no thread, no descriptors, no memory for it
+            coroutine.close()
+            raise
 
         async def main() -> None:
             import asyncio

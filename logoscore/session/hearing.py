@@ -105,8 +105,7 @@ class Hearing:
             return False
         link.close(error)
         if by_peer:
-            for subscription in self.of(link.peer):
-                subscription.fail(error)
+            self.fail(link.peer, error)
         return True
 
     def lost(self, module: str, error: ModuleCrashedError) -> None:
@@ -122,7 +121,12 @@ class Hearing:
                     for subscription in self.of(module):
                         subscription.lost(error)
 
-        self._node.threads.start(tell, f"logos-lost-{module}")
+        self._node.threads.start_or_postpone(tell, f"logos-lost-{module}")
+
+    def fail(self, publisher: str, error: LogosError) -> None:
+        """The channel that the events of ``publisher`` should come by cannot be had."""
+        for subscription in self.of(publisher):
+            subscription.fail(error)
 
     # --- subscriptions ----------------------------------------------------------------------------------------------
 

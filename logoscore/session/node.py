@@ -10,6 +10,7 @@ to a thread of its own. Requests wait for their answer with a deadline, and end 
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import threading
@@ -128,31 +129,43 @@ class Node:
             answer.settle(value, error)
         return answer is not None
 
-    def _channel(
-        self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool], *, last: bool
-    ) -> Channel | None:
+    def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool], *, last: bool) -> Channel:
         """Open a channel; if that fails, tell the core. (``Attached`` is sent when the channel is in its place.)
 
         ``last``: the other end has opened it, so nobody needs its semaphores' names any more.
+
+        Raises:
+            ChannelClosedError: it cannot be opened; a limit that is behind it is named.
         """
         spinner = _NO_SPIN if info.peer == self.name else self._spinner  # two threads of one process share the GIL
-        try:
-            channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
-        except (OSError, ValueError, IndexError) as exc:
-            self.link_failed(
-                info.link, ChannelClosedError(f"{self.name} could not open it: {type(exc).__name__}: {exc}")
-            )
-            return None
+        failure: Exception | None = None
+        if descriptors:
+            try:
+                channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
+            except (OSError, ValueError, MemoryError) as exc:
+                failure = exc
+        else:  # the system drops what this process may not have
+            failure = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if failure is not None:
+            raise self._unusable(info, "could not open", failure) from failure
         if last:
             for name in info.semaphores:
                 unlink_semaphore(name)
         return channel
 
+    def _unusable(self, info: m.LinkInfo, what: str, exc: Exception) -> ChannelClosedError:
+        """Tell the core that this end of a link is of no use; returns the error for those who wait here."""
+        why = f"{type(exc).__name__}: {exc}{self.proxy.limits.note(exc)}"
+        error = ChannelClosedError(f"{self.name} {what} its channel with {info.peer}: {why}")
+        self.link_failed(info.link, error)
+        return error
+
     def _opened(self, msg: m.Opened, descriptors: Sequence[int]) -> None:
         info = msg.link
-        channel = self._channel(info, descriptors, (True, False), last=True)
-        if channel is None:
-            self._settle(msg.request, None, ChannelClosedError(f"the channel to {info.peer} could not be opened"))
+        try:
+            channel = self._channel(info, descriptors, (True, False), last=True)
+        except ChannelClosedError as error:
+            self._settle(msg.request, None, error)
             return
         link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self)
         with self._lock:
@@ -165,8 +178,11 @@ class Node:
         info = msg.link
         sends = (False, True) if info.purpose == m.CALLS else (msg.publishes,)
         last = info.purpose == m.EVENTS and not msg.publishes
-        channel = self._channel(info, descriptors, sends, last=last)
-        if channel is None:
+        try:
+            channel = self._channel(info, descriptors, sends, last=last)
+        except ChannelClosedError as error:
+            if last:
+                self.hearing.fail(info.peer, error)
             return
         try:
             if info.purpose == m.CALLS:
@@ -175,8 +191,10 @@ class Node:
                 self.publisher.add(info.link, info.peer, channel, info.filter)
             else:
                 self.hearing.add_link(info, channel)
-        except (RuntimeError, LogosError) as exc:  # no thread is to be had
-            self.link_failed(info.link, ChannelClosedError(f"{self.name} cannot serve it: {exc}"))
+        except (RuntimeError, MemoryError, LogosError) as exc:  # no thread is to be had
+            unusable = self._unusable(info, "cannot serve", exc)
+            if last:
+                self.hearing.fail(info.peer, unusable)
             return
         self._send(m.Attached(info.link))
 
@@ -193,7 +211,9 @@ class Node:
             client = self._clients.get(call_link.peer)
             if client is not None:
                 client.drop(call_link)
-            self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
+            self.threads.start_or_postpone(call_link.finish, f"logos-close-{call_link.peer}")
+        elif msg.publisher is not None:  # it could not be opened at the other end, so we never had it
+            self.hearing.fail(msg.publisher, error)
         elif not self.hearing.close_link(msg.link, error, by_peer=msg.by_peer) and not self.publisher.remove(
             msg.link, error
         ):
@@ -351,10 +371,14 @@ class Node:
     def listen(self, target: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
         """See :meth:`LogosAPIClient.on_event`."""
         subscription = self.subscribe(target, event, 1024, "block")
-        self.threads.start(
-            lambda: run_callback(subscription, callback, lambda: self.turn(target), self._on_exit),
-            f"logos-on-{target}",
-        )
+        try:
+            self.threads.start(
+                lambda: run_callback(subscription, callback, lambda: self.turn(target), self._on_exit),
+                f"logos-on-{target}",
+            )
+        except BaseException:
+            subscription.cancel()
+            raise
         return subscription
 
     @contextmanager
@@ -399,7 +423,7 @@ class Node:
         self.hearing.close(error)
         for call_link in call_links:
             call_link.close(error)
-            self.threads.start(call_link.finish, f"logos-close-{call_link.peer}")
+            self.threads.start_or_postpone(call_link.finish, f"logos-close-{call_link.peer}")
         self.publisher.close(error)
         self.provider.close(error)
         self.proxy.close()

@@ -142,7 +142,7 @@ class ModuleProxy:
             import logging
 
             logging.getLogger("logoscore").exception("%s failed to handle a call from %s", self.module, link.peer)
-            text = f"{self.module}: the call failed inside logoscore: {type(exc).__name__}"
+            text = f"{self.module}: the call failed inside logoscore: {type(exc).__name__}{self.limits.note(exc)}"
             link.reply_error(call_id, CallError(text), deadline)
 
     def _refuse(self, link: ServingLink, call_id: int, deadline: int) -> None:
@@ -304,7 +304,8 @@ class ModuleProxy:
                 except LogosError as failure:
                     error = failure
                 except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
-                    text = f"result of {self.module}.{method.name} cannot travel: {type(exc).__name__}"
+                    said = f"{type(exc).__name__}{self.limits.note(exc)}"
+                    text = f"result of {self.module}.{method.name} cannot travel: {said}"
                     error = SerializationError(text, path="result")
             link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
         finally:

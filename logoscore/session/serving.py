@@ -155,7 +155,8 @@ class ServingLink:
             if self._receiver.error is None:
                 self._fail(error)
         except BaseException as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
-            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}"), exc)
+            note = self._proxy.limits.note(exc)
+            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}{note}"), exc)
         finally:
             with self._lock:
                 self._standby += 1
@@ -325,4 +326,4 @@ class ServingLink:
                 stream.close()
 
         if streams:  # closing runs the generators' own code, in its turn: not on this, the control thread
-            self._owner.threads.start(close_streams, f"logos-close-{self.peer}")
+            self._owner.threads.start_or_postpone(close_streams, f"logos-close-{self.peer}")

@@ -291,7 +291,7 @@ class Stream(Iterator[Any]):
         self._decode = decode
         self._what = what
         # On a thread of its own: the collector may run anywhere, also where the channel's lock is held.
-        self._finalizer = weakref.finalize(self, threads.start, incoming.close, "logos-close-stream")
+        self._finalizer = weakref.finalize(self, threads.start_or_postpone, incoming.close, "logos-close-stream")
         self._finalizer.atexit = False
 
     def __iter__(self) -> Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -23,6 +24,7 @@ class ThreadGroup:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer may start a thread while this very thread is in here
         self._threads: set[threading.Thread] = set()
+        self._postponed: deque[Callable[[], None]] = deque()
 
     def start(self, work: Callable[[], None], name: str) -> threading.Thread:
         """Run ``work`` in a new thread.
@@ -35,6 +37,8 @@ class ThreadGroup:
             try:
                 with signal_stack():
                     work()
+                    while self._postponed:
+                        self._postponed.popleft()()
             finally:
                 with self._lock:
                     self._threads.discard(thread)
@@ -49,6 +53,13 @@ class ThreadGroup:
                 self._threads.discard(thread)
             raise
         return thread
+
+    def start_or_postpone(self, work: Callable[[], None], name: str) -> None:
+        """Run ``work`` in a new thread; where there can be none, in the first of these that ends."""
+        try:
+            self.start(work, name)
+        except (RuntimeError, MemoryError):
+            self._postponed.append(work)
 
     def join(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for all of them to end; whether they have."""

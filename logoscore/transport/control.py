@@ -92,7 +92,8 @@ class ControlPipe:
         self._socket.setblocking(False)
         self._parser = Parser(max_message, _MAX_DESCRIPTORS if accept_descriptors else 0)
         self._accept = accept_descriptors
-        self._descriptors: deque[int] = deque()
+        self._chunk = memoryview(bytearray(_CHUNK if accept_descriptors else 0))
+        self._batches: deque[list[int]] = deque()  # one for each message that brings any, in their order
         self._ready: deque[tuple[bytes, list[int]]] = deque()
         self._send_lock = threading.Lock()
 
@@ -158,6 +159,8 @@ class ControlPipe:
     def receive(self) -> tuple[bytes, list[int]] | None:
         """Wait for one message; returns it with its descriptors (the caller's now), or None at the end of the pipe.
 
+        A message comes without its descriptors where this process may not have so many open.
+
         Raises:
             ProtocolViolationError: the other end does not keep to the protocol.
         """
@@ -172,17 +175,7 @@ class ControlPipe:
     def pump(self) -> bool:
         """Take in what is there, without waiting. False at the end of the pipe. See :meth:`take`."""
         try:
-            if self._accept:
-                data, ancillary, _, _ = self._socket.recvmsg(
-                    _CHUNK, socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS), getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-                )
-                for level, kind, payload in ancillary:
-                    if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                        received = array.array("i")
-                        received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
-                        self._descriptors.extend(received)
-            else:
-                data = self._socket.recv(_CHUNK)
+            data = self._receive_with_descriptors() if self._accept else self._socket.recv(_CHUNK)
         except BlockingIOError:
             return True
         except OSError:
@@ -190,10 +183,27 @@ class ControlPipe:
         if not data:
             return False
         for message, count in self._parser.feed(data):
-            if count > len(self._descriptors):
+            if count and not self._batches:
                 raise ProtocolViolationError(f"a control message announces {count} descriptors that did not come")
-            self._ready.append((message, [self._descriptors.popleft() for _ in range(count)]))
+            descriptors = self._batches.popleft() if count else []
+            if len(descriptors) < count:
+                _close_all(descriptors)
+                descriptors = []
+            self._ready.append((message, descriptors))
         return True
+
+    def _receive_with_descriptors(self) -> bytes:
+        # Into what we have: a host whose module has used up all memory must still be able to hear its core.
+        size, ancillary, flags, _ = self._socket.recvmsg_into(
+            [self._chunk], socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS), getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+        )
+        received = array.array("i")
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
+        if received or flags & socket.MSG_CTRUNC:  # truncated: this process may not have so many open
+            self._batches.append(list(received))
+        return bytes(self._chunk[:size])
 
     @property
     def has_message(self) -> bool:
@@ -214,11 +224,14 @@ class ControlPipe:
     def close(self) -> None:
         """Close it and every descriptor that arrived and was not taken."""
         self._socket.close()
-        descriptors = [fd for _, fds in self._ready for fd in fds]
-        for fd in (*descriptors, *self._descriptors):
-            os.close(fd)
+        _close_all([fd for fds in (*(fds for _, fds in self._ready), *self._batches) for fd in fds])
         self._ready.clear()
-        self._descriptors.clear()
+        self._batches.clear()
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
 
 
 def _framed(message: bytes, descriptors: Sequence[int] = ()) -> memoryview:

@@ -123,6 +123,8 @@ class CloseLink(_Message):
     link: int
     error: WireError
     by_peer: bool = False
+    publisher: str | None = None
+    """Of an events link that the subscriber has not got yet, and will not get: whose events it cannot hear."""
 
 
 class Lost(_Message):

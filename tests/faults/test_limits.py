@@ -94,8 +94,12 @@ class Greedy(PluginInterface):
         return len(self.held)
 
     @invokable
-    def take_addresses(self, leave: int) -> int:
-        """Map all but about ``leave`` bytes."""
+    def take_addresses(self, leave: int, heap: bool = True):
+        """Map all but ``leave`` bytes; what is ``heap`` already stays, so that Python itself can go on."""
+        spare = [bytearray(60_000) for _ in range(40 * heap)]
+        self.held.append(mmap.mmap(-1, mmap.PAGESIZE))
+        self.pin = bytearray(60_000)  # above the others, or the heap would shrink
+        reserve = mmap.mmap(-1, max(leave, mmap.PAGESIZE))
         size = 64 << 20
         while size >= 4096:
             try:
@@ -103,14 +107,53 @@ class Greedy(PluginInterface):
             except OSError as exc:
                 assert exc.errno == errno.ENOMEM
                 size //= 2
-        free = 0
-        for block in sorted(self.held, key=len):
-            if free >= leave:
-                break
-            free += len(block)
-            block.close()
-        self.held = [block for block in self.held if not block.closed]
-        return free
+        reserve.close()
+
+    @invokable
+    def ask(self):
+        return self.api.get_client("neighbour").call("ping", timeout=20.0)
+
+    @invokable
+    def ask_later(self):
+        return self.api.get_client("neighbour").submit("ping", timeout=20.0).result(timeout=20)
+
+    @invokable
+    def listen(self):
+        with self.api.get_client("neighbour").subscribe("nothing") as events:
+            try:
+                return events.get(timeout=0.1)
+            except TimeoutError:
+                return "neighbour"
+
+    @invokable
+    def call_back(self):
+        self.api.on_event("neighbour", "nothing", print).cancel()
+        return "neighbour"
+
+    @invokable
+    async def coroutine(self):
+        return "neighbour"
+
+    @invokable
+    def wait_for(self, path: str):
+        pause = threading.Event()
+        while not os.path.exists(path):
+            pause.wait(0.01)
+        return "there"
+
+    @invokable
+    def descriptors(self) -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    @invokable
+    def mappings(self) -> int:
+        """Of channels."""
+        with open("/proc/self/maps") as maps:
+            return sum("memfd:logoscore" in line for line in maps)
+
+    @invokable
+    def say(self, value):
+        self.api.trigger("said", value)
 
     @invokable
     def give_back(self):
@@ -136,7 +179,7 @@ def run(plugins: Path) -> Iterator[Run]:
     cores: list[Core] = []
 
     def start(**limits: int | float) -> tuple[Core, LogosAPIClient]:
-        write_module(plugins, "greedy", GREEDY, limits=limits, concurrency="multi", max_workers=4)
+        write_module(plugins, "greedy", GREEDY, limits=limits, concurrency="multi", max_workers=4, calls=["neighbour"])
         write_module(plugins, "neighbour")
         core = Core(plugins_dir=plugins, entry_points=False)
         cores.append(core)
@@ -280,7 +323,7 @@ def test_a_memory_error_names_the_limit(run: Run, eat: Callable[[LogosAPIClient,
 
 def test_without_a_limit_a_memory_error_is_only_that(run: Run) -> None:
     _core, greedy = run(open_files=50)
-    with pytest.raises(RemoteError, match=r"raised MemoryError: $"):
+    with pytest.raises(RemoteError, match=r"raised MemoryError$"):
         greedy.call("eat", 1 << 62)
 
 
@@ -362,3 +405,143 @@ def test_a_crash_with_a_memory_error_as_last_words_names_the_limit(plugins: Path
             ModuleCrashedError, match=rf"exit code 9: it wrote 'MemoryError', and has .* address_space of {ENOUGH}"
         ):
             greedy.call("die")
+
+
+# --- the platform itself in a host that has nothing left ------------------------------------------------------------
+
+ASKER = """
+from logoscore import PluginInterface, invokable
+
+class Asker(PluginInterface):
+    @invokable
+    def ask(self, method: str, *args):
+        return self.api.get_client("greedy").call(method, *args, timeout=20.0)
+
+    @invokable
+    def ask_later(self, method: str, *args):
+        return self.api.get_client("greedy").submit(method, *args, timeout=20.0).result(timeout=20)
+
+    @invokable
+    def listen(self):
+        with self.api.get_client("greedy").subscribe("said") as events:
+            return events.get(timeout=20.0).data[0]
+"""
+
+TAKERS = [
+    ("take_descriptors", {"open_files": 50}, "open_files is 50"),
+    ("take_addresses", {"address_space": ENOUGH}, "address_space is"),
+]
+WAYS = [("ask", ["echo", 1]), ("ask_later", ["echo", 1]), ("listen", [])]
+
+
+@pytest.mark.parametrize(("way", "args"), WAYS, ids=[way for way, _ in WAYS])
+@pytest.mark.parametrize(("take", "limits", "words"), TAKERS, ids=[each[0] for each in TAKERS])
+def test_a_caller_whose_channel_cannot_be_opened_is_told_by_what(
+    run: Run, plugins: Path, take: str, limits: dict[str, int], words: str, way: str, args: list[Any]
+) -> None:
+    core, greedy = run(**limits)
+    write_module(plugins, "asker", ASKER, calls=["greedy"])
+    core.refresh_plugins()
+    asker = core.load_plugin("asker")
+    pid = core.get_plugin_info("greedy").pid
+    greedy.call(take, 0)
+    for _ in range(3):
+        with pytest.raises(RemoteError, match=words) as caught:
+            asker.call(way, *args, timeout=30)
+        assert "greedy" in str(caught.value)
+    assert greedy.call("echo", 2) == 2, "who has a channel goes on"
+    greedy.call("give_back")
+    pending = asker.submit(way, *args)
+    wait_until(lambda: greedy.call("say", 1) or pending.done(), what="the answer")
+    assert pending.result(timeout=15) == 1
+    assert core.get_plugin_info("greedy").pid == pid
+
+
+@pytest.mark.parametrize("way", ["ask", "ask_later", "listen", "coroutine"])
+def test_a_module_without_descriptors_is_told_what_it_lacks(run: Run, way: str) -> None:
+    core, greedy = run(open_files=50)
+    pid = core.get_plugin_info("greedy").pid
+    before = greedy.call("descriptors"), greedy.call("mappings")
+    greedy.call("take_descriptors", 0)
+    for _ in range(3):
+        with pytest.raises(RemoteError, match="open_files is 50"):
+            greedy.call(way, timeout=30)
+    greedy.call("give_back")
+    assert (greedy.call("descriptors"), greedy.call("mappings")) == before, "what failed has left nothing"
+    assert greedy.call(way) == "neighbour"
+    assert core.get_plugin_info("greedy").pid == pid
+
+
+@pytest.mark.parametrize("way", ["ask", "ask_later", "listen", "call_back", "coroutine"])
+def test_a_module_without_a_byte_left_is_told_or_ends_and_the_limit_is_named(run: Run, way: str) -> None:
+    """Python needs memory for whatever it does; nobody can promise which of the two it will be."""
+    core, greedy = run(address_space=ENOUGH)
+    greedy.call("take_addresses", 0, False)
+    with pytest.raises((RemoteError, ModuleCrashedError), match=r"limit address_space (is|of)"):
+        greedy.call(way, timeout=30)
+    assert core.get_client("neighbour").call("ping") == "neighbour"
+    pid = core.get_plugin_info("greedy").pid
+    if pid is not None:
+        os.kill(pid, 9)
+    wait_until(lambda: core.get_plugin_info("greedy").state == "crashed", what="its end")
+    assert core.load_plugin("greedy").call(way) == "neighbour"
+
+
+ROOM = 4 * MIB
+"""Enough for channels and objects, too little for the stack of a thread."""
+
+
+@pytest.mark.parametrize("way", ["ask_later", "listen", "call_back", "coroutine"])
+def test_a_thread_that_cannot_be_started_is_named(run: Run, way: str) -> None:
+    core, greedy = run(address_space=ENOUGH)
+    pid = core.get_plugin_info("greedy").pid
+    if way == "ask_later":
+        assert greedy.call("ask") == "neighbour"
+    mappings = greedy.call("mappings")
+    greedy.call("take_addresses", ROOM)
+    for _ in range(3):
+        with pytest.raises(RemoteError, match=r"can't start new thread.*limit address_space is"):
+            greedy.call(way, timeout=30)
+    assert greedy.call("mappings") == mappings
+    greedy.call("give_back")
+    assert greedy.call(way) == "neighbour"
+    assert core.get_plugin_info("greedy").pid == pid
+
+
+def test_a_caller_for_whom_no_thread_can_be_started_is_told(run: Run, plugins: Path) -> None:
+    core, greedy = run(address_space=ENOUGH)
+    write_module(plugins, "asker", ASKER, calls=["greedy"])
+    core.refresh_plugins()
+    asker = core.load_plugin("asker")
+    mappings = greedy.call("mappings")
+    greedy.call("take_addresses", ROOM)
+    for _ in range(3):
+        with pytest.raises(RemoteError, match=r"greedy.*can't start new thread.*limit address_space is"):
+            asker.call("ask", "echo", 1, timeout=30)
+    assert greedy.call("mappings") == mappings
+    greedy.call("give_back")
+    assert asker.call("ask", "echo", 1) == 1
+
+
+def test_calls_wait_where_there_is_no_thread_to_run_them_beside_others(run: Run, tmp_path: Path) -> None:
+    _core, greedy = run(address_space=ENOUGH)
+    greedy.call("take_addresses", ROOM)
+    calls = [greedy.submit("wait_for", str(tmp_path / "go")) for _ in range(6)]
+    (tmp_path / "go").touch()
+    assert [each.result(timeout=20) for each in calls] == ["there"] * 6
+    greedy.call("give_back")
+    later = [greedy.submit("wait_for", str(tmp_path / "again")) for _ in range(3)]
+    assert greedy.call("echo", 1) == 1, "three wait, and there is a fourth turn"
+    (tmp_path / "again").touch()
+    assert [each.result(timeout=20) for each in later] == ["there"] * 3
+
+
+@pytest.mark.parametrize(("take", "limits", "words"), TAKERS, ids=[each[0] for each in TAKERS])
+def test_a_module_that_has_used_up_everything_is_unloaded_in_order(
+    run: Run, take: str, limits: dict[str, int], words: str
+) -> None:
+    core, greedy = run(**limits)
+    assert greedy.call("ask") == "neighbour"
+    greedy.call(take, 0)
+    core.unload_plugin("greedy")
+    assert core.get_plugin_info("greedy").last_exit == "exit code 0"
