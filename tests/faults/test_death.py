@@ -311,9 +311,12 @@ def test_a_dependent_that_is_being_loaded(core: Core) -> None:
 
 def test_who_comes_after_the_crash_is_told_that_it_is_not_loaded(core: Core) -> None:
     mortal, one = core.load_plugin("mortal"), core.load_plugin("one")
-    assert one.call("reach", "mortal", "held") == 0
+    waiting = one.submit("reach", "mortal", "hold")
+    wait_until(lambda: mortal.call("held") == 1, what="the other module's waiting")
     with pytest.raises(ModuleCrashedError):
         mortal.call("end", "SIGKILL")
+    with pytest.raises(RemoteError, match="ModuleCrashedError"):
+        waiting.result(30)
     wait_until(lambda: "mortal" not in core.get_loaded_plugins(), what="the core noticing")
     for attempt in (lambda: mortal.call("held"), lambda: mortal.submit("held"), lambda: mortal.stream("items")):
         with pytest.raises(ModuleNotLoadedError, match=r"mortal.*crashed.*SIGKILL"):
