@@ -65,6 +65,7 @@ class Brokerage:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
+        self._arriving: set[Party] = set()  # who can be asked already, but not reached
         self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
         self._links = LinkTable()
         self._arming = threading.RLock()
@@ -89,41 +90,50 @@ class Brokerage:
     def add(self, party: Party) -> None:
         """A party came: the capability module learns its token, and who waits for its events is connected.
 
-        Waits until its predecessor is forgotten, or what is forgotten then would be the newcomer's token.
+        Waits until its predecessor is forgotten, or what is forgotten then would be the newcomer's token. And nobody
+        reaches it before its token is known where it must be: a call that overtakes its token would be refused.
         """
         with self._lock:
             leaving = self._leaving.get(party.name)
         if leaving is not None:
             leaving.wait()
         with self._lock:
-            self._parties[party.name] = party
-            capability = self._parties.get(CAPABILITY_MODULE)
-            subscribers = list(self._watches.get(party.name, {}))
-            newcomers = [party] if capability is not party else list(self._parties.values())
-        if capability is not None:
-            # Before anybody uses them: a call that overtakes its token would be refused.
-            self._ask_all([(capability, _plant(newcomer)) for newcomer in newcomers])
+            self._arriving.add(party)
+        told: set[tuple[Party, Party]] = set()
+        while True:
+            with self._lock:
+                missing = self._introductions(party) - told
+                if not missing:
+                    self._arriving.discard(party)
+                    self._parties[party.name] = party
+                    subscribers = list(self._watches.get(party.name, {}))
+                    break
+            self._ask_all([(capability, _plant(newcomer)) for capability, newcomer in missing])
+            told |= missing  # meanwhile others may have come, even another capability module
         for subscriber in subscribers:
             self._arm(subscriber, party)
+
+    def _introductions(self, party: Party) -> set[tuple[Party, Party]]:
+        """Under the lock: which capability module must know whom, before ``party`` is there."""
+        if party.name == CAPABILITY_MODULE:
+            return {(party, each) for each in (*self._parties.values(), party)}
+        capability = self._parties.get(CAPABILITY_MODULE)
+        return {(capability, party)} if capability is not None else set()
 
     def remove(self, party: Party, error: LogosError) -> None:
         """A party went; everybody who had a channel with it gets ``error``, and its tokens are void."""
         with self._lock:
+            callbacks = self._take_answers(party)
             if self._parties.get(party.name) is not party:
-                return
-            del self._parties[party.name]
-            self._leaving[party.name] = gone = threading.Event()
-            called = {callee for caller, callee in self._grants if caller is party}
-            self._grants = {pair for pair in self._grants if party not in pair}
-            for subscribers in self._watches.values():
-                subscribers.pop(party.name, None)
-            unanswered = [number for number, (asked, _) in self._answers.items() if asked is party]
-            callbacks = [self._answers.pop(number)[1] for number in unanswered]
-            if CAPABILITY_MODULE in self._parties:
-                called.add(self._parties[CAPABILITY_MODULE])
+                called, gone = set[Party](), None  # it was never reached
+            else:
+                called, gone = self._leave(party), threading.Event()
+                self._leaving[party.name] = gone
+        for callback in callbacks:
+            callback(None)
+        if gone is None:
+            return
         try:
-            for callback in callbacks:
-                callback(None)
             for link in self._links.take_all(party, error):
                 for other in link.others(party):
                     _tell_closed(link, other, error)
@@ -139,6 +149,23 @@ class Brokerage:
             subscribers = [self._parties[each] for each in self._watches.get(publisher, {}) if each in self._parties]
         for subscriber in subscribers:
             subscriber.deliver(m.Lost(publisher, to_wire(error)))
+
+    def _take_answers(self, party: Party) -> list[Callable[[Any], None]]:
+        """Under the lock: who waits for an answer of ``party``; nobody can from here on."""
+        self._arriving.discard(party)
+        unanswered = [number for number, (asked, _) in self._answers.items() if asked is party]
+        return [self._answers.pop(number)[1] for number in unanswered]
+
+    def _leave(self, party: Party) -> set[Party]:
+        """Under the lock: take it out of every table but that of links; returns who has a token of it."""
+        del self._parties[party.name]
+        called = {callee for caller, callee in self._grants if caller is party}
+        self._grants = {pair for pair in self._grants if party not in pair}
+        for subscribers in self._watches.values():
+            subscribers.pop(party.name, None)
+        if CAPABILITY_MODULE in self._parties:
+            called.add(self._parties[CAPABILITY_MODULE])
+        return called
 
     def party(self, name: str) -> Party | None:
         """The party of that name, if it is there."""
@@ -406,7 +433,7 @@ class Brokerage:
     def _ask(self, party: Party, make: Callable[[int], Any], on_answer: Callable[[Any], None]) -> int:
         with self._lock:
             self._asked = number = self._asked + 1
-            present = self._parties.get(party.name) is party
+            present = self._parties.get(party.name) is party or party in self._arriving
             if present:
                 self._answers[number] = party, on_answer
         if present:

@@ -19,8 +19,8 @@ from logoscore.errors import (
     LogosError,
     ModuleCrashedError,
     ModuleNotLoadedError,
-    ProtocolViolationError,
     RemoteError,
+    StateError,
 )
 
 __all__ = ["LOAD", "LOST", "PERSISTENT", "announcer", "listen"]
@@ -32,8 +32,8 @@ LOST: Final[tuple[type[LogosError], ...]] = (
     CallTimeoutError,
 )
 """What a call may raise because its callee, or somebody whom that one needs, came to harm."""
-SPOILT: Final = (*LOST, ProtocolViolationError)
-"""What a call of a module that spoils its channels may raise."""
+SPOILT: Final = (LogosError,)
+"""What a call of a module that spoils its channels may raise: garbage may look like anything."""
 _DEADLINES: Final = (None, 0.02, 0.2, 1.0, 3.0, 3.0)
 _PLAIN: Final = ("echo", "crowd", "waves", "relay_a", "relay_b", "relay_c", "herald", "listener")
 
@@ -60,7 +60,8 @@ def _job(rng: Random) -> _Job:
     some = rng.choice(_PLAIN)
     kind = rng.choices(("echo", "chain", "large", "fail", "sleep", "vandal"), (8, 3, 1, 1, 1, 1))[0]
     if kind == "chain":
-        return _Job("relay_a", "relay", (value,), model.through_chain(value))
+        # (StateError: of a module in the chain that is just being unloaded, and may call nobody any more.)
+        return _Job("relay_a", "relay", (value,), model.through_chain(value), (*LOST, StateError))
     if kind == "large":
         data = model.large(rng)
         return _Job(some, "turned", (data,), data[::-1])

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
@@ -110,8 +111,9 @@ def _frame(channel: Channel, rng: Random) -> None:
 
 
 def _posts(channel: Channel, rng: Random) -> None:
-    for _ in range(rng.choice((1, 1000, 100_000))):
-        rng.choice(channel._semaphores).post()
+    with suppress(ValueError):  # closed meanwhile
+        for _ in range(rng.choice((1, 1000, 100_000))):
+            rng.choice(channel._semaphores).post()
 
 
 def _drain(channel: Channel, rng: Random) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from helpers import descendants
 
 from chaos import model
-from chaos.holdings import held_by, resident_mb, threads_here
+from chaos.holdings import give_back, held_by, resident_mb, threads_here
 from chaos.load import LOST
 from chaos.stage import LIFECYCLE_SECONDS, NAMES, Stage
 from logoscore.errors import DependencyError, LogosError, ModuleLoadError, ProtocolViolationError
@@ -38,6 +38,8 @@ class Figures:
     others: frozenset[str]
     """Processes below this one that are no loaded module's host."""
     resident_mb: float
+    objects: int
+    """That the garbage collector knows of, when it has collected."""
 
 
 def _works(stage: Stage, what: str, work: Callable[[], object], patience: float) -> bool:
@@ -97,18 +99,27 @@ def warm_up(stage: Stage, rng: Random) -> Figures:
         except LOST:
             pass  # as it should
     assert recover(stage, rng), stage.tally.report()
-    stage.core.get_client("core_manager").call("getLoadedPlugins")
-    stage.core.get_module_stats()
+    manager = stage.core.get_client("core_manager")
+    for call in [manager.submit("getModuleStats") for _ in range(20)]:  # so many that it gets its stand-by threads
+        call.result()
     return figures(stage)
 
 
 def figures(stage: Stage) -> Figures:
     """What this process holds now."""
     gc.collect()
+    give_back()
     hosts = {stage.core.get_plugin_info(name).pid for name in stage.core.get_loaded_plugins()}
     below = descendants()
     others = frozenset(what for pid, what in below.items() if pid not in hosts)
-    return Figures(held_by(os.getpid()), threads_here(), len(below) - len(others), others, resident_mb(os.getpid()))
+    return Figures(
+        held=held_by(os.getpid()),
+        threads=threads_here(),
+        hosts=len(below) - len(others),
+        others=others,
+        resident_mb=resident_mb(os.getpid()),
+        objects=len(gc.get_objects()),
+    )
 
 
 def look(stage: Stage, first: Figures, patience: float = _PATIENCE) -> Figures:

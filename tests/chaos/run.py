@@ -29,8 +29,11 @@ from logoscore import Core
 __all__ = ["run"]
 
 ROUND_SECONDS: Final = 30.0
-_MEMORY_MB: Final = 24.0
-"""By which the app's memory at rest may grow from the first third of a run to its last: the allocator's own affairs."""
+_MEASURES: Final[tuple[tuple[str, float, Callable[[Figures], float]], ...]] = (
+    ("MiB", 16.0, lambda figures: figures.resident_mb),
+    ("objects", 2000.0, lambda figures: figures.objects),
+)
+"""What must not grow from the first third of a run to its last, and by how much it may: caches, and an untidy heap."""
 _PATIENCE: Final = LIFECYCLE_SECONDS + 2 * SLACK
 
 Say = Callable[[str], None]
@@ -79,7 +82,8 @@ def _round(stage: Stage, actors: tuple[Actor, ...], number: int, seconds: float,
 def _brief(figures: Figures) -> str:
     return (
         f"{sum(count for what, count in figures.held.items() if what.startswith('descriptor'))} descriptors, "
-        f"{figures.threads.total()} threads, {figures.hosts} hosts, {figures.resident_mb:.1f} MiB"
+        f"{figures.threads.total()} threads, {figures.hosts} hosts, "
+        f"{figures.resident_mb:.1f} MiB, {figures.objects:,} objects"
     )
 
 
@@ -89,14 +93,15 @@ def _progress(tally: Tally) -> str:
 
 
 def _judge_memory(tally: Tally, figures: list[Figures]) -> None:
+    """Compare the first third of the quiet moments with the last."""
     third = len(figures) // 3
-    if third:
-        begin, end = (
-            statistics.median(each.resident_mb for each in part) for part in (figures[:third], figures[-third:])
-        )
-        tally.count("memory", f"MiB at first, {end - begin:+.1f} at the end", round(begin))
-        if end - begin > _MEMORY_MB:
-            tally.defect("leftovers", f"memory grew from {begin:.1f} to {end:.1f} MiB")
+    if not third:
+        return
+    for what, may_grow, of in _MEASURES:
+        begin, end = (statistics.median(map(of, part)) for part in (figures[:third], figures[-third:]))
+        tally.count("memory", f"{what} at first, {end - begin:+,.1f} at the end", round(begin))
+        if end - begin > may_grow:
+            tally.defect("leftovers", f"memory grew from {begin:,.1f} to {end:,.1f} {what}")
 
 
 def _judge_end(tally: Tally, before: Holdings) -> None:

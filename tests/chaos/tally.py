@@ -94,6 +94,8 @@ def _alike(found: list[str]) -> list[tuple[str, int]]:
 
 
 def _fits(error: LogosError, plausible: tuple[type[LogosError], ...]) -> bool:
+    if LogosError in plausible:
+        return True
     if isinstance(error, errors.RemoteError):
         # What a module's own call raised, and the module did not catch; perhaps because of a call of that one's callee.
         name = (_RAISED.findall(str(error)) or [error.type_name or ""])[-1].rpartition(".")[2]

@@ -92,3 +92,35 @@ def test_a_newcomer_waits_until_its_predecessor_is_forgotten(court: Court, slow:
     coming.join()
     assert len(court.heard(CAPABILITY_MODULE, m.Plant)) == planted + 1
     assert court.brokerage.party("caller") not in {None, parties["caller"]}
+
+
+@pytest.mark.parametrize("comes", ["callee", CAPABILITY_MODULE])
+def test_nobody_reaches_a_newcomer_whose_token_is_not_known_yet(court: Court, comes: str) -> None:
+    """A call that overtakes its token would be refused."""
+    names = ["caller", *({CAPABILITY_MODULE} - {comes})]
+    parties = {name: court.party(name) for name in names}
+    for party in parties.values():
+        court.brokerage.add(party)
+    court.deaf.add(CAPABILITY_MODULE)
+    newcomer = court.party(comes)
+    coming = threading.Thread(target=court.brokerage.add, args=(newcomer,))
+    planted = len(court.heard(CAPABILITY_MODULE, m.Plant))
+    coming.start()
+    wait_until(lambda: len(court.heard(CAPABILITY_MODULE, m.Plant)) > planted, what="the introduction")
+    court.brokerage.handle(parties["caller"], m.OpenLink(7, comes))
+    assert court.told[-1][0] == "caller"
+    assert court.told[-1][1].error.kind == "ModuleNotLoadedError"
+    court.answer(newcomer if comes == CAPABILITY_MODULE else parties[CAPABILITY_MODULE])
+    coming.join()
+    assert court.brokerage.party(comes) is newcomer
+
+
+def test_a_capability_module_that_ends_while_it_comes_keeps_nobody_waiting(court: Court) -> None:
+    court.deaf.add(CAPABILITY_MODULE)
+    newcomer = court.party(CAPABILITY_MODULE)
+    coming = threading.Thread(target=court.brokerage.add, args=(newcomer,))
+    coming.start()
+    wait_until(lambda: court.heard(CAPABILITY_MODULE, m.Plant), what="the question")
+    court.brokerage.remove(newcomer, ChannelClosedError("it died"))
+    assert not court.brokerage._answers
+    coming.join()
