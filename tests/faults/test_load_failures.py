@@ -91,7 +91,7 @@ def test_modules_that_never_come_up(plugins: Path) -> None:
     wait = "threading.Event().wait()"
     write_module(plugins, "stuck_in_import", HEAD + wait + BODY)
     write_module(plugins, "stuck_in_init", HEAD + BODY + f"    def init_logos(self, api):\n        {wait}\n")
-    with Core(plugins_dir=plugins, entry_points=False, load_timeout=2.0) as core, ThreadPoolExecutor(2) as pool:
+    with Core(plugins_dir=plugins, entry_points=False, load_timeout=5.0) as core, ThreadPoolExecutor(2) as pool:
         loads = {name: pool.submit(core.load_plugin, name) for name in ("stuck_in_import", "stuck_in_init")}
         for name, load in loads.items():
             with pytest.raises(ModuleLoadError, match=rf"(?s){name}.*not ready within .* s.*last words"):
