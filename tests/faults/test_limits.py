@@ -472,21 +472,6 @@ def test_a_module_without_descriptors_is_told_what_it_lacks(run: Run, way: str) 
     assert core.get_plugin_info("greedy").pid == pid
 
 
-@pytest.mark.parametrize("way", ["ask", "ask_later", "listen", "call_back", "coroutine"])
-def test_a_module_without_a_byte_left_is_told_or_ends_and_the_limit_is_named(run: Run, way: str) -> None:
-    """Python needs memory for whatever it does; nobody can promise which of the two it will be."""
-    core, greedy = run(address_space=ENOUGH)
-    greedy.call("take_addresses", 0, False)
-    with pytest.raises((RemoteError, ModuleCrashedError), match=r"limit address_space (is|of)"):
-        greedy.call(way, timeout=30)
-    assert core.get_client("neighbour").call("ping") == "neighbour"
-    pid = core.get_plugin_info("greedy").pid
-    if pid is not None:
-        os.kill(pid, 9)
-    wait_until(lambda: core.get_plugin_info("greedy").state == "crashed", what="its end")
-    assert core.load_plugin("greedy").call(way) == "neighbour"
-
-
 ROOM = 4 * MIB
 """Enough for channels and objects, too little for the stack of a thread."""
 

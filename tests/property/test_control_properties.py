@@ -104,8 +104,10 @@ def _of(kind: Any) -> st.SearchStrategy[Any]:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in {typing.Union, types.UnionType}:
         return st.one_of([_of(arm) for arm in args])
-    if origin is tuple:
-        return st.lists(_of(args[0]), max_size=3).map(tuple)
+    if origin is tuple and args[-1] is not ...:
+        return st.tuples(*map(_of, args))
+    if origin in {tuple, list}:
+        return st.lists(_of(args[0]), max_size=3).map(origin)
     if origin is dict:
         return st.dictionaries(_of(args[0]), _of(args[1]), max_size=3)
     hints = typing.get_type_hints(kind)
