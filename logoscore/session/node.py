@@ -204,9 +204,8 @@ class Node:
             call_link = self._call_links.pop(msg.link, None)
         if call_link is not None:
             call_link.close(error)
-            if (
-                call_link.peer != CAPABILITY_MODULE
-            ):  # that one we have from birth, and it is valid again when it is back
+            # Those that the core has planted it takes away itself (Forget): nobody could ask for them again.
+            if CAPABILITY_MODULE not in {call_link.peer, self.name}:
                 self.tokens.remove(call_link.peer)
             client = self._clients.get(call_link.peer)
             if client is not None:

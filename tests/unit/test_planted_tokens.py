@@ -1,0 +1,34 @@
+"""What the core has planted in the capability module stays until the core says Forget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from logoscore.errors import ChannelClosedError
+from logoscore.links import LinkTable, Party
+from logoscore.session.execution import Gate
+from logoscore.session.node import CAPABILITY_MODULE, Node
+from logoscore.session.wire_errors import to_wire
+from logoscore.tokens import new_token
+from logoscore.transport import messages as m
+from logoscore.transport.spin import Spinner
+
+
+@pytest.mark.parametrize(("name", "stays"), [(CAPABILITY_MODULE, True), ("other", False)])
+def test_a_channel_that_nobody_waited_for_any_more(name: str, stays: bool) -> None:
+    """A caller's deadline was over before its channel to the worker came; the channel is given up."""
+    said: list[Any] = []
+    node = Node(name, said.append, default_timeout=5.0, spinner=Spinner(0), gate=Gate(1))
+    token = new_token()
+    node.handle(m.Plant(1, "worker", incoming=token, outgoing=token))
+    callee = Party("worker", token, lambda *_: None)
+    table = LinkTable()
+    link, memory = table.create(Party(name, token, lambda *_: None), callee, m.CALLS, None)
+    node.handle(m.Opened(99, link.info(callee, "safe", None)), (memory,))
+    assert isinstance(said[-1], m.LinkFailed)
+    table.take(link)
+    node.handle(m.CloseLink(link.number, to_wire(ChannelClosedError("given up"))))
+    assert (node.tokens.held("worker") == token) == stays
+    node.close(ChannelClosedError("the test ends"))
