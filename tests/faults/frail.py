@@ -132,6 +132,19 @@ class Frail(PluginInterface):
         return self.api.get_client("calm").call("serve", value)
 
     @invokable
+    def keep_log(self):
+        import logging
+        self.log = log = []
+        class Keeper(logging.Handler):
+            def emit(self, record):
+                log.append(self.format(record))
+        logging.getLogger("logoscore").addHandler(Keeper())
+
+    @invokable
+    def kept_log(self):
+        return self.log
+
+    @invokable
     def heard(self) -> int:
         return self.ticks
 

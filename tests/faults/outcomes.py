@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import wait_until
+import pytest
 
 from logoscore import Core
 from logoscore.errors import (
@@ -29,7 +29,7 @@ class Cell:
     core: Core
     method: str
     pid: int
-    log: Callable[[], str]
+    log: pytest.LogCaptureFixture
 
 
 # --- where ----------------------------------------------------------------------------------------------------------
@@ -46,6 +46,7 @@ def stream(method: str) -> Callable[[Core], Any]:
 def callback(core: Core) -> Any:
     """Of an event of the neighbour's. Who triggered it hears of nothing; who waits for the module does."""
     frail, calm = core.get_client("frail"), core.get_client("calm")
+    frail.call("keep_log")
     heard = frail.call("heard")
     pending = frail.submit("hold", heard + 1)
     calm.call("tick")
@@ -168,8 +169,9 @@ def logged(what: str) -> Outcome:
 
     def check(cell: Cell, result: Any, error: BaseException | None) -> None:
         assert (result, error) == ("heard", None)
-        wait_until(lambda: "the callback for calm.tick raised\nTraceback" in cell.log(), what="the log")
-        assert what in cell.log()
+        record, *_ = cell.core.get_client("frail").call("kept_log")
+        assert record.startswith("the callback for calm.tick raised\nTraceback (most recent call last)")
+        assert what in record
 
     return check
 
@@ -179,7 +181,7 @@ def reloaded(problem: str) -> Outcome:
 
     def check(cell: Cell, _: Any, error: BaseException | None) -> None:
         assert error is None, repr(error)
-        assert f"while frail was reloaded: module 'frail' (pid {cell.pid}) ended: {problem}" in cell.log()
+        assert f"while frail was reloaded: module 'frail' (pid {cell.pid}) ended: {problem}" in cell.log.text
         assert cell.core.get_plugin_info("frail").pid not in {None, cell.pid}
 
     return check

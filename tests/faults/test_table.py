@@ -165,7 +165,6 @@ def shared_core(plugins: Path) -> Iterator[Core]:
 def test_cell(
     shared_core: Core,
     plugins: Path,
-    capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     what: str,
     place: str,
@@ -174,13 +173,7 @@ def test_cell(
     frail, calm = shared_core.load_plugin("frail"), shared_core.get_client("calm")
     innocent = calm.call("serve", "before")
     method, drive = PLACES[place]
-    output: list[str] = []
-
-    def log() -> str:
-        output.append(capfd.readouterr().err)
-        return "".join(output) + caplog.text
-
-    cell = Cell(shared_core, method, frail.call("pid"), log)
+    cell = Cell(shared_core, method, frail.call("pid"), caplog)
     plan = plugins / "frail" / "plan"
     plan.write_text(f"{place} {what}", encoding="utf-8")
     result, error = None, None
