@@ -157,12 +157,18 @@ class Host:
         except MemoryError:
             os.write(2, b"logos-control: MemoryError\n")  # there may be none for a traceback
         except BaseException:  # noqa: BLE001 - a host without its control plane would be there and of no use
-            import traceback
+            if not self._ends():
+                import traceback
 
-            traceback.print_exc()
-            sys.stderr.flush()
+                traceback.print_exc()
+                sys.stderr.flush()
         finally:
-            os._exit(code)
+            if not self._ends():
+                os._exit(code)
+
+    def _ends(self) -> bool:
+        """Whether the main thread has closed the pipe: the process ends, with the exit code that is its own."""
+        return self._pipe.fileno() < 0
 
     def _handle(self, message: Any, descriptors: list[int]) -> None:
         if self._node.handle(message, descriptors):

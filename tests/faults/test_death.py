@@ -324,3 +324,34 @@ def test_who_comes_after_the_crash_is_told_that_it_is_not_loaded(core: Core) -> 
     with pytest.raises(RemoteError, match="ModuleNotLoadedError") as caught:
         one.call("reach", "mortal", "held")
     assert caught.value.type_name == "ModuleNotLoadedError"
+
+
+LINGERING = """
+import atexit, sys, threading
+from pathlib import Path
+from logoscore import PluginInterface, invokable
+
+def linger():
+    Path(__file__).with_name("ends").touch()
+    while any(thread.name == "logos-control" for thread in threading.enumerate()):
+        threading.Event().wait(0.001)
+
+class Lingering(PluginInterface):
+    @invokable
+    def leave(self):
+        atexit.register(linger)
+        sys.exit(4)
+"""
+
+
+def test_what_the_core_says_to_a_process_that_ends_does_not_change_its_exit_code(core: Core, plugins: Path) -> None:
+    folder = write_module(plugins, "lingering", LINGERING)
+    core.refresh_plugins()
+    lingering = core.load_plugin("lingering")
+    with ThreadPoolExecutor(1) as pool:
+        leaving = lingering.submit("leave")
+        wait_until((folder / "ends").exists, what="its last moments")
+        subscribing = pool.submit(lingering.subscribe)
+        with pytest.raises(ModuleCrashedError, match="exit code 4"):
+            leaving.result(30)
+        subscribing.result(30).cancel()
