@@ -54,9 +54,10 @@ TABLE: list[tuple[str, str, Outcome]] = [
     ("stack", LOADING, not_loaded("its process ended (killed by SIGSEGV", None, SEGV)),
     ("stack", "save_state", reloaded("killed by SIGSEGV")),
     #
-    ("sys.exit", "method async-method async-generator", died(4)),
+    ("sys.exit", METHODS, died(4)),
     ("sys.exit", f"{RAISING} pickle callback about_to_unload", died(4)),
     ("sys.exit", "result async-result", not_sent("result", None, "SystemExit")),
+    ("sys.exit", "item", not_sent("item", None, "SystemExit")),
     ("sys.exit", "dataclass struct", invalid("SystemExit: 4")),
     ("sys.exit", LOADING, not_loaded("SystemExit: 4", "SystemExit")),
     ("sys.exit", "save_state", reloaded("exit code 4")),
@@ -97,18 +98,21 @@ TABLE: list[tuple[str, str, Outcome]] = [
     #
     ("base", f"{METHODS} {RAISING} pickle about_to_unload save_state", raised("Stop", "deliberate")),
     ("base", "result async-result", not_sent("result", None, "Stop")),
+    ("base", "item", not_sent("item", None, "Stop")),
     ("base", "dataclass struct", invalid("Stop: deliberate")),
     ("base", "callback", logged("Stop: deliberate")),
     ("base", LOADING, not_loaded("Stop: deliberate", "Stop")),
     #
     ("ctrl-c", f"{METHODS} {RAISING} pickle about_to_unload save_state", raised("KeyboardInterrupt")),
     ("ctrl-c", "result async-result", not_sent("result", None, "KeyboardInterrupt")),
+    ("ctrl-c", "item", not_sent("item", None, "KeyboardInterrupt")),
     ("ctrl-c", "dataclass struct", invalid("KeyboardInterrupt")),
     ("ctrl-c", "callback", logged("KeyboardInterrupt")),
     ("ctrl-c", LOADING, not_loaded("KeyboardInterrupt", "KeyboardInterrupt")),
     #
     ("generator", f"{METHODS} {RAISING} pickle about_to_unload save_state", raised("GeneratorExit")),
     ("generator", "result async-result", not_sent("result", None, "GeneratorExit")),
+    ("generator", "item", not_sent("item", None, "GeneratorExit")),
     ("generator", "dataclass struct", invalid("GeneratorExit")),
     ("generator", "callback", logged("GeneratorExit")),
     ("generator", LOADING, not_loaded("GeneratorExit", "GeneratorExit")),
