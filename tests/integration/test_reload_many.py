@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from acceptance.support import write_module
 from helpers import wait_until
 
 from integration.support import add_method
-from logoscore import Core, LogosAPIClient
+from logoscore import Core, LogosAPIClient, ModuleCrashedError
 
 ROUNDS = 50
 WARM_UP = 3
@@ -141,3 +142,17 @@ def test_clients_that_come_and_go(plugins: Path) -> None:
             run()
         for pid, held in before.items():
             settled(pid, held)
+
+
+def test_streams_that_failed_are_forgotten(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        stream = worker.stream("count", 10**9)
+        next(stream)
+        with pytest.raises(ModuleCrashedError):
+            worker.call("die")
+        with pytest.raises(ModuleCrashedError):
+            list(stream)
+        gone = weakref.ref(stream)
+        del stream
+        wait_until(lambda: gc.collect() >= 0 and gone() is None, what="the end of the stream")
