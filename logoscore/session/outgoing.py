@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError, TransportError
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
@@ -286,7 +286,13 @@ class CallLink:
         Args:
             deadline: until when to wait for room.
             expiry: when to fail the waiter with TimeoutError's meaning; FOREVER: never.
+
+        Raises:
+            TransportError: the system has no thread left that could read the reply; nothing was sent.
+            LogosError, TimeoutError: as :meth:`send`.
         """
+        if self._pump is None:
+            self._start_pump()
         self._pending[call_id] = waiter
         if expiry < FOREVER:
             self._add_expiry(expiry, call_id)
@@ -294,9 +300,8 @@ class CallLink:
             self.send(frame, deadline)
         except BaseException:
             self._pending.pop(call_id, None)
+            self._pump_wake.release()  # if the channel is closed, nobody else tells a new pump to end
             raise
-        if self._pump is None:
-            self._start_pump()
         if not self._receiver.lock.locked():
             self._pump_wake.release()
         elif expiry < self._lead_until:
@@ -316,7 +321,10 @@ class CallLink:
     def _start_pump(self) -> None:
         with self._start_lock:
             if self._pump is None:
-                self._pump = self._owner.threads.start(self._run_pump, f"logos-pump-{self.peer}")
+                try:
+                    self._pump = self._owner.threads.start(self._run_pump, f"logos-pump-{self.peer}")
+                except RuntimeError as exc:
+                    raise TransportError(f"no thread can be had for the replies of {self.peer}: {exc}") from exc
 
     def _run_pump(self) -> None:
         lead = self._receiver.lock
