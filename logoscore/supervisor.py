@@ -27,7 +27,9 @@ from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
 from logoscore.stderr import StderrPipe
 from logoscore.transport import messages as m
-from logoscore.transport.control import Allowance, ControlPipe, Outbox
+from logoscore.transport.allowance import Allowance
+from logoscore.transport.control import ControlPipe
+from logoscore.transport.outbox import Outbox
 
 __all__ = ["SupervisedHost"]
 

@@ -8,7 +8,7 @@ Rules:
 
 * :class:`Parser` is pure and incremental, so half a message never blocks anybody but its sender.
 * Sending never blocks for good: a peer that does not read for a while is given up (TimeoutError).
-* The core never waits for a host to read: what does not go at once waits in an :class:`Outbox`, in order and bounded.
+* The core never waits for a host to read: it sends through an outbox (``outbox.py``).
 * Descriptors are accepted only where they are expected (in hosts, from the core); elsewhere the kernel drops them.
 """
 
@@ -22,22 +22,17 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from logoscore.errors import ChannelClosedError, ProtocolViolationError
 
-__all__ = ["Allowance", "ControlPipe", "Outbox", "Parser"]
+__all__ = ["ControlPipe", "Parser", "framed"]
 
 _HEADER: Final = struct.Struct("<II")
 _CHUNK: Final = 1 << 16
 _MAX_DESCRIPTORS: Final = 4
 _SEND_SECONDS: Final = 10.0
-_MAX_WAITING: Final = 4096  # messages of an outbox
-_MAX_WAITING_BYTES: Final = 16 << 20
-_MAX_DROPPABLE: Final = 256
-_LOOK_SECONDS: Final = 0.1
 
 
 class Parser:
@@ -108,21 +103,21 @@ class ControlPipe:
             ChannelClosedError: the other end is gone.
             TimeoutError: the other end does not read.
         """
-        data = _framed(message, descriptors)
+        data = framed(message, descriptors)
         end = time.monotonic() + _SEND_SECONDS
         with self._send_lock:
             self._send_rest(data, descriptors, end)
 
     def _send_rest(self, data: memoryview, descriptors: Sequence[int], end: float) -> None:
         while data:
-            sent = self._send_some(data, descriptors)
+            sent = self.send_some(data, descriptors)
             if sent:
                 data = data[sent:]
                 descriptors, end = (), float("inf")  # half a message cannot be taken back
             else:
                 self._wait_writable(end)
 
-    def _send_some(self, data: memoryview, descriptors: Sequence[int]) -> int:
+    def send_some(self, data: memoryview, descriptors: Sequence[int]) -> int:
         """What goes without waiting, in bytes. Raises ChannelClosedError."""
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         try:
@@ -141,8 +136,8 @@ class ControlPipe:
         if not self._send_lock.acquire(blocking=False):
             return False
         try:
-            data = _framed(message)
-            sent = self._send_some(data, ())
+            data = framed(message)
+            sent = self.send_some(data, ())
             if sent:
                 self._send_rest(data[sent:], (), float("inf"))
             return bool(sent)
@@ -234,169 +229,6 @@ def _close_all(descriptors: Sequence[int]) -> None:
         os.close(fd)
 
 
-def _framed(message: bytes, descriptors: Sequence[int] = ()) -> memoryview:
+def framed(message: bytes, descriptors: Sequence[int] = ()) -> memoryview:
+    """``message`` as it goes over the pipe."""
     return memoryview(_HEADER.pack(len(message), len(descriptors)) + message)
-
-
-@dataclass(eq=False)
-class _Waiting:
-    """A message of an outbox; its descriptors are its own."""
-
-    data: memoryview
-    descriptors: tuple[int, ...]
-    key: object
-    withdrawable: bool
-
-    def close(self) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        self.descriptors = ()
-
-
-class Outbox:
-    """Sends over a pipe whose other end may be slow, or may not read at all: whoever puts a message in never waits.
-
-    While something waits, a thread of its own sees to it.
-
-    Args:
-        name: the thread's.
-        on_failure: called once with the error if the other end does not keep up at all.
-    """
-
-    def __init__(self, pipe: ControlPipe, name: str, on_failure: Callable[[ProtocolViolationError], None]) -> None:
-        self._pipe = pipe
-        self._name = name
-        self._on_failure = on_failure
-        self._lock = threading.Lock()
-        self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0
-        self._droppable = 0
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def put(
-        self,
-        message: bytes,
-        descriptors: Sequence[int] = (),
-        *,
-        key: object = None,
-        withdrawable: bool = False,
-        withdraws: bool = False,
-        droppable: bool = False,
-        limited: bool = True,
-    ) -> None:
-        """Send one message, now or when there is room. The descriptors stay the caller's.
-
-        Args:
-            key: what it is about.
-            withdrawable: a later one about the same with ``withdraws`` takes it back, both unsent; if nothing else
-                about it waits.
-            droppable: it is not worth waiting for where many of that kind wait already.
-            limited: the outbox must not grow too large by it.
-        """
-        data = _framed(message, descriptors)
-        with self._lock:
-            if self._closed or (droppable and self._droppable >= _MAX_DROPPABLE):
-                return
-            if not self._waiting:
-                try:
-                    sent = self._pipe._send_some(data, descriptors)
-                except ChannelClosedError:
-                    return  # its end is noticed elsewhere
-                if sent == len(data):
-                    return
-                data, descriptors = data[sent:], () if sent else descriptors
-            elif withdraws and self._withdraw(key):
-                return
-            full = limited and (len(self._waiting) >= _MAX_WAITING or self._bytes > _MAX_WAITING_BYTES)
-            if not full:
-                self._append(_Waiting(data, tuple(map(os.dup, descriptors)), key, withdrawable), limited, droppable)
-        if full:
-            self.close(wait=False)
-            self._on_failure(ProtocolViolationError(f"it does not read its control pipe: {_MAX_WAITING} messages wait"))
-
-    def _append(self, entry: _Waiting, limited: bool, droppable: bool) -> None:
-        self._waiting.append(entry)
-        self._bytes += len(entry.data) if limited else 0
-        self._droppable += droppable
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return  # no thread is to be had: the next message tries again
-            self._thread = thread
-
-    def _withdraw(self, key: object) -> bool:
-        """Under the lock: forget what waits about ``key``, if all of it may be withdrawn. The first may be half sent."""
-        found = [entry for entry in self._waiting if entry.key == key]
-        if not found or not all(entry.withdrawable for entry in found) or self._waiting[0] in found:
-            return False
-        for entry in found:
-            self._waiting.remove(entry)
-            self._bytes -= len(entry.data)
-            entry.close()
-        return True
-
-    def _run(self) -> None:
-        poll = select.poll()
-        poll.register(self._pipe.fileno(), select.POLLOUT)
-        while True:
-            poll.poll(_LOOK_SECONDS * 1000)
-            with self._lock:
-                try:
-                    self._send_what_goes()
-                except ChannelClosedError:
-                    self._drop_all()
-                if not self._waiting or self._closed:
-                    self._bytes = self._droppable = 0
-                    self._thread = None
-                    return
-
-    def _send_what_goes(self) -> None:
-        while self._waiting and not self._closed:
-            entry = self._waiting[0]
-            sent = self._pipe._send_some(entry.data, entry.descriptors)
-            if not sent:
-                return
-            entry.close()
-            entry.data = entry.data[sent:]
-            self._bytes = max(self._bytes - sent, 0)
-            if not entry.data:
-                self._waiting.popleft()
-
-    def _drop_all(self) -> None:
-        while self._waiting:
-            self._waiting.popleft().close()
-
-    def close(self, *, wait: bool = True) -> None:
-        """Drop what waits; nothing is sent any more. Before the pipe is closed. Idempotent."""
-        with self._lock:
-            self._closed = True
-            self._drop_all()
-            thread = self._thread
-        if wait and thread is not None and thread is not threading.current_thread():
-            thread.join()
-
-
-class Allowance:
-    """How much work somebody may make in a while: ``burst`` at once, ``per_second`` in the long run. Pure.
-
-    Whoever overdraws it waits until it is made up for; nothing is lost.
-    """
-
-    def __init__(self, per_second: float, burst: float, now: float) -> None:
-        self._per_second = per_second
-        self._burst = burst
-        self._left = burst
-        self._last = now
-
-    def spend(self, cost: float, now: float) -> None:
-        """He made us work."""
-        self._left = min(self._left + (now - self._last) * self._per_second, self._burst) - cost
-        self._last = now
-
-    def pause(self, now: float) -> float:
-        """Seconds until he may make more."""
-        owed = self._left + (now - self._last) * self._per_second
-        return 0.0 if owed >= 0 else -owed / self._per_second
