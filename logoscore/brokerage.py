@@ -2,8 +2,7 @@
 
     A ── OpenLink("B") ─▶ granted? ─▶ memory + semaphores made ─▶ Attach to B ─▶ Attached ─▶ Opened to A
                                       who opens them and removes the semaphores' names ─▶ Attached
-    A ── Watch("B", names) ─▶ policy? ─▶ B there: events link, or its filter changed; B not there: remembered, and
-                                         armed before B's init_logos at every load
+    A ── Watch("B", names) ─▶ policy? ─▶ remembered, and an events link as long as both are there (watching.py)
 
 Rules:
 
@@ -18,8 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
 
 from logoscore.errors import (
@@ -30,16 +28,16 @@ from logoscore.errors import (
     TransportError,
 )
 from logoscore.lanes import Lanes
-from logoscore.links import Filtering, Link, LinkTable, Party
+from logoscore.links import Link, LinkTable, Party
+from logoscore.questions import Questions
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.transport import messages as m
+from logoscore.watching import Watching
 
 __all__ = ["Brokerage", "Party", "Rights"]
 
 _MAX_REASON: Final = 1000  # characters that one party may have another told
-_ANSWER_SECONDS: Final = 5.0
-"""How long the core waits for a party to have taken in what it must know before others go on."""
 
 
 class Rights(Protocol):
@@ -65,15 +63,12 @@ class Brokerage:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
-        self._arriving: set[Party] = set()  # who can be asked already, but not reached
         self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
         self._links = LinkTable()
-        self._arming = threading.RLock()
         self._grants: set[tuple[Party, Party]] = set()
-        self._watches: dict[str, dict[str, tuple[str, ...] | None]] = {}  # publisher → subscriber → names
-        self._asked = 0
         self._lanes = Lanes()
-        self._answers: dict[int, tuple[Party, Callable[[Any], None]]] = {}  # to what the core asked of parties
+        self._questions = Questions()
+        self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._create)
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
             m.Attached: self._attached,
@@ -82,7 +77,7 @@ class Brokerage:
             m.Resolve: self._resolve,
             m.Authorize: self._authorize,
             m.CancelCall: self._cancel,
-            m.Done: self._done,
+            m.Done: self._questions.answered,
         }
 
     # --- parties ----------------------------------------------------------------------------------------------------
@@ -97,21 +92,19 @@ class Brokerage:
             leaving = self._leaving.get(party.name)
         if leaving is not None:
             leaving.wait()
-        with self._lock:
-            self._arriving.add(party)
+        self._questions.admit(party)
         told: set[tuple[Party, Party]] = set()
         while True:
             with self._lock:
                 missing = self._introductions(party) - told
                 if not missing:
-                    self._arriving.discard(party)
                     self._parties[party.name] = party
-                    subscribers = list(self._watches.get(party.name, {}))
+                    subscribers = self._watching.subscribers(party.name)
                     break
-            self._ask_all([(capability, _plant(newcomer)) for capability, newcomer in missing])
+            self._questions.ask_all([(capability, _plant(newcomer)) for capability, newcomer in missing])
             told |= missing  # meanwhile others may have come, even another capability module
         for subscriber in subscribers:
-            self._arm(subscriber, party)
+            self._watching.arm(subscriber, party)
 
     def _introductions(self, party: Party) -> set[tuple[Party, Party]]:
         """Under the lock: which capability module must know whom, before ``party`` is there."""
@@ -123,7 +116,7 @@ class Brokerage:
     def remove(self, party: Party, error: LogosError) -> None:
         """A party went; everybody who had a channel with it gets ``error``, and its tokens are void."""
         with self._lock:
-            callbacks = self._take_answers(party)
+            callbacks = self._questions.dismiss(party)
             if self._parties.get(party.name) is not party:
                 called, gone = set[Party](), None  # it was never reached
             else:
@@ -137,7 +130,9 @@ class Brokerage:
             for link in self._links.take_all(party, error):
                 for other in link.others(party):
                     _tell_closed(link, other, error)
-            self._ask_all([(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}])
+            self._questions.ask_all(
+                [(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}]
+            )
         finally:
             with self._lock:
                 del self._leaving[party.name]
@@ -146,23 +141,18 @@ class Brokerage:
     def mourn(self, publisher: str, error: LogosError) -> None:
         """Tell its subscribers that ``publisher`` has crashed and is not restarted."""
         with self._lock:
-            subscribers = [self._parties[each] for each in self._watches.get(publisher, {}) if each in self._parties]
+            subscribers = [
+                self._parties[each] for each in self._watching.subscribers(publisher) if each in self._parties
+            ]
         for subscriber in subscribers:
             subscriber.deliver(m.Lost(publisher, to_wire(error)))
-
-    def _take_answers(self, party: Party) -> list[Callable[[Any], None]]:
-        """Under the lock: who waits for an answer of ``party``; nobody can from here on."""
-        self._arriving.discard(party)
-        unanswered = [number for number, (asked, _) in self._answers.items() if asked is party]
-        return [self._answers.pop(number)[1] for number in unanswered]
 
     def _leave(self, party: Party) -> set[Party]:
         """Under the lock: take it out of every table but that of links; returns who has a token of it."""
         del self._parties[party.name]
         called = {callee for caller, callee in self._grants if caller is party}
         self._grants = {pair for pair in self._grants if party not in pair}
-        for subscribers in self._watches.values():
-            subscribers.pop(party.name, None)
+        self._watching.leave(party)
         if CAPABILITY_MODULE in self._parties:
             called.add(self._parties[CAPABILITY_MODULE])
         return called
@@ -342,150 +332,22 @@ class Brokerage:
 
         def decide() -> None:
             self._rights.check(party.name, target, message.target)
-            self._wish(party, target, message)
+            self._watching.wish(party, target, message)
 
         self._aside(party, target, message, decide, trusted=False)
 
-    def _wish(self, party: Party, target: str, message: m.Watch) -> None:
-        """Remember what ``party`` wants of ``target``, and see to it if ``target`` is there."""
-        wanted = message.names is None or bool(message.names)
-        with self._lock:
-            if self._parties.get(party.name) is not party:
-                return  # it has gone meanwhile
-            watches = self._watches.setdefault(target, {})
-            if wanted:
-                watches[party.name] = message.names
-            else:
-                watches.pop(party.name, None)
-            publisher = self._parties.get(target)
-
-        def done() -> None:
-            party.deliver(m.Done(message.request))
-
-        if publisher is None:
-            done()
-        else:
-            self._connect_events(party, publisher, message.names, wanted=wanted, done=done)
-
-    def _arm(self, subscriber: str, publisher: Party) -> None:
-        """The publisher has come: connect who has waited for it."""
-        try:
-            self._rights.check(subscriber, publisher.name, publisher.name)
-        except PermissionDeniedError:
-            return  # it was allowed when it asked; the policy has changed its mind
-        with self._lock:
-            party = self._parties.get(subscriber)
-            watches = self._watches.get(publisher.name, {})
-            if party is None or subscriber not in watches:
-                return
-            names = watches[subscriber]
-        self._connect_events(party, publisher, names, wanted=True, done=None)
-
-    def _connect_events(
-        self,
-        party: Party,
-        publisher: Party,
-        names: tuple[str, ...] | None,
-        *,
-        wanted: bool,
-        done: Callable[[], None] | None,
-    ) -> None:
-        """Make the one events link of the two, or change its filter."""
-        with self._arming:  # or two that come at once would make two links, and every event would come twice
-            link = self._links.find(party, publisher.name, m.EVENTS)
-            if link is None and wanted:
-                self._create(party, publisher, m.EVENTS, names, on_attached=done)
-                return
-            if link is not None:
-                change = Filtering(names, [done] if done is not None else [])
-                if link.filtering is not None:  # one change at a time: this one when that one is answered
-                    later = link.filtering.later
-                    change.waiting += later.waiting if later is not None else []
-                    link.filtering.later = change
-                    return
-                link.filtering = change
-        if link is not None:
-            self._set_filter(link, change)
-            if link.ended:
-                link.end()
-        elif done is not None:
-            done()
-
-    def _set_filter(self, link: Link, change: Filtering) -> None:
-        def answered(_: Any) -> None:
-            with self._arming:
-                if link.filtering is not change:
-                    return  # it was closed meanwhile
-                later = link.filtering = change.later
-            for callback in change.waiting:
-                callback()
-            if later is not None:
-                self._set_filter(link, later)
-
-        def forget() -> None:
-            self._answers.pop(number, None)
-
-        number = self._ask(link.callee, lambda request: m.SetFilter(request, link.number, change.names), answered)
-        change.waiting.append(forget)
-
-    # --- what the core asks -----------------------------------------------------------------------------------------
-
-    def _ask(self, party: Party, make: Callable[[int], Any], on_answer: Callable[[Any], None]) -> int:
-        with self._lock:
-            self._asked = number = self._asked + 1
-            present = self._parties.get(party.name) is party or party in self._arriving
-            if present:
-                self._answers[number] = party, on_answer
-        if present:
-            party.deliver(make(number))
-        else:
-            on_answer(None)  # it has just gone
-        return number
-
-    def _ask_all(self, questions: Sequence[tuple[Party, Callable[[int], Any]]]) -> None:
-        """Ask several parties, and wait until each has answered, or is gone, or has had its time."""
-        answers = [threading.Event() for _ in questions]
-        for (party, make), answered in zip(questions, answers, strict=True):
-            self._ask(party, make, _setter(answered))
-        end = time.monotonic() + _ANSWER_SECONDS
-        for (party, _), answered in zip(questions, answers, strict=True):
-            if not answered.wait(0 if party.silent else max(end - time.monotonic(), 0)):
-                party.silent = True
-
-    def _done(self, party: Party, message: m.Done) -> None:
-        with self._lock:
-            asked = self._answers.get(message.request)
-            if not 0 < message.request <= self._asked or (asked is not None and asked[0] is not party):
-                raise ProtocolViolationError(f"{party.name} answers {message.request}, which it was not asked")
-            if asked is None:
-                return  # too late
-            del self._answers[message.request]
-        party.silent = False
-        asked[1](message.value)
+    # --- what the core asks of a party by name ----------------------------------------------------------------------
 
     def ask_busy(self, name: str, answer: Callable[[Any], None]) -> None:
         """Ask a party what runs in it (see ``Node.busy``); ``answer`` is called later, or at once with None if it is gone."""
         party = self.party(name)
         if party is not None:
-            self._ask(party, lambda number: m.Query(number, "busy"), answer)
+            self._questions.ask(party, lambda number: m.Query(number, "busy"), answer)
 
     def query(self, name: str, what: str, timeout: float) -> Any:
         """Ask a party about itself; None if it is not there, or does not answer in time."""
         party = self.party(name)
-        if party is None:
-            return None
-        answered = threading.Event()
-        values: list[Any] = []
-
-        def take(value: Any) -> None:
-            values.append(value)
-            answered.set()
-
-        number = self._ask(party, lambda number: m.Query(number, what), take)
-        answered.wait(timeout)
-        with self._lock:
-            self._answers.pop(number, None)
-        return values[0] if values else None
+        return self._questions.ask_and_wait(party, lambda number: m.Query(number, what), timeout) if party else None
 
 
 def _tell_closed(link: Link, end: Party, error: LogosError, *, by_peer: bool = False) -> None:
@@ -499,7 +361,3 @@ def _tell_closed(link: Link, end: Party, error: LogosError, *, by_peer: bool = F
 
 def _plant(newcomer: Party) -> Callable[[int], Any]:
     return lambda number: m.Plant(number, newcomer.name, incoming=newcomer.token, outgoing=newcomer.token)
-
-
-def _setter(event: threading.Event) -> Callable[[Any], None]:
-    return lambda _: event.set()

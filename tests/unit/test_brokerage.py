@@ -122,5 +122,5 @@ def test_a_capability_module_that_ends_while_it_comes_keeps_nobody_waiting(court
     coming.start()
     wait_until(lambda: court.heard(CAPABILITY_MODULE, m.Plant), what="the question")
     court.brokerage.remove(newcomer, ChannelClosedError("it died"))
-    assert not court.brokerage._answers
+    assert not court.brokerage._questions._answers
     coming.join()
