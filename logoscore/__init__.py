@@ -43,8 +43,8 @@ if TYPE_CHECKING:  # "X as X": type checkers see it as exported
     from logoscore.session.call import Call as Call
     from logoscore.session.client import LogosAPIClient as LogosAPIClient
     from logoscore.session.execution import Caller as Caller
+    from logoscore.session.module_proxy import ModuleProxy as ModuleProxy
     from logoscore.session.provider import LogosAPIProvider as LogosAPIProvider
-    from logoscore.session.provider import ModuleProxy as ModuleProxy
     from logoscore.session.streams import Stream as Stream
     from logoscore.session.subscription import Subscription as Subscription
     from logoscore.tokens import TokenManager as TokenManager
@@ -64,7 +64,7 @@ _HOMES = {
     "LogosAPIClient": "session.client",
     "Caller": "session.execution",
     "LogosAPIProvider": "session.provider",
-    "ModuleProxy": "session.provider",
+    "ModuleProxy": "session.module_proxy",
     "Stream": "session.streams",
     "Subscription": "session.subscription",
     "TokenManager": "tokens",

@@ -35,8 +35,9 @@ from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
 from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
 from logoscore.session.hearing import Hearing
+from logoscore.session.module_proxy import ModuleProxy
 from logoscore.session.outgoing import CallLink
-from logoscore.session.provider import LogosAPIProvider, ModuleProxy
+from logoscore.session.provider import LogosAPIProvider
 from logoscore.session.subscription import Overflow, Subscription, run_callback
 from logoscore.session.threads import ThreadGroup
 from logoscore.session.wire_errors import from_wire, to_wire

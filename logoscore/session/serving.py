@@ -33,7 +33,7 @@ from logoscore.transport.codec import Codec
 from logoscore.transport.frame import BUFFERS, ERROR, HEADER, NO_TOKEN, join_payload
 
 if TYPE_CHECKING:
-    from logoscore.session.provider import ModuleProxy
+    from logoscore.session.module_proxy import ModuleProxy
     from logoscore.session.streams import OutgoingStream
 
 __all__ = ["ServingLink"]

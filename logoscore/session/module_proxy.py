@@ -1,0 +1,376 @@
+"""The callee: its ModuleProxy stands between the channels and the module's code.
+
+    frame ─▶ token right? ─▶ kind ─▶ method known and invokable? ─▶ decode, check ─▶ the gate ─▶ your method ─▶ reply
+              no: AuthenticationError, and not one further byte is looked at
+
+Rules:
+
+* The peer's name is the channel's. The token must be the one that was saved for that very peer.
+* Whatever goes wrong ends this call only, with an error that names it. What the module's code raises is a RemoteError;
+  LogosErrors of built-in modules pass as they are, because these speak for the platform.
+* ``SystemExit`` in a method ends the host, as it would end a program. Anywhere else (arguments put together, a result
+  encoded), and in a party of the app's process, it is an error of that call like any other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from logoscore.errors import (
+    AuthenticationError,
+    CallCancelledError,
+    CallError,
+    CallTimeoutError,
+    ChannelClosedError,
+    LogosError,
+    NotInvokableError,
+    ProtocolViolationError,
+    SerializationError,
+    UnknownMethodError,
+)
+from logoscore.interface import MethodInfo
+from logoscore.limits import NO_LIMITS, Limits
+from logoscore.session.async_runner import AsyncRunner
+from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
+from logoscore.session.serving import STREAMS, ServingLink
+from logoscore.session.signature import Method, defines, invokable_methods
+from logoscore.session.streams import OutgoingStream
+from logoscore.session.wire_errors import remote_error
+from logoscore.tokens import TokenManager
+from logoscore.transport import frame as fr
+from logoscore.transport.frame import Frame
+
+__all__ = ["GET_METHODS", "INFORM_TOKEN", "ModuleProxy"]
+
+_LOOK_SECONDS: Final = 0.5  # between two looks whether a caller still waits for a module that is being loaded
+
+#: What the ModuleProxy itself answers to, under the seed's names (frame kind SYSTEM).
+INFORM_TOKEN: Final = b"informModuleToken"
+GET_METHODS: Final = b"getPluginMethods"
+PING: Final = b"ping"
+
+
+class _HostEnds(BaseException):
+    """A method has said ``sys.exit``: its caller hears of it by the end of the host."""
+
+
+class ModuleProxy:
+    """Checks tokens, dispatches calls.
+
+    Args:
+        module: the module's name.
+        tokens: which token each peer must present.
+        gate: lets calls run.
+        transparent: whether LogosErrors of the module's code keep their class (built-in modules).
+        on_exit: called with the exit code when the module's code raises SystemExit.
+        limits: that this process is under, to be named in errors.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        tokens: TokenManager,
+        gate: Gate,
+        *,
+        transparent: bool = False,
+        on_exit: Callable[[object], None] | None = None,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        self.module = module
+        self.limits = limits
+        self.gate = gate
+        self.calls = 0
+        self._tokens = tokens
+        self._transparent = transparent
+        self._on_exit = on_exit
+        self._instance: object = None
+        self._methods: dict[bytes, Method] = {}
+        self._exposed = threading.Event()
+        self._runner = AsyncRunner(module, on_exit)
+        self._kinds: dict[int, Callable[[Frame, ServingLink], None]] = {
+            fr.CALL: self._call,
+            fr.SYSTEM: self._system,
+            fr.STREAM_OPEN: self._open_stream,
+            fr.STREAM_NEXT: self._next_of_stream,
+            fr.STREAM_CLOSE: self._close_stream,
+        }
+
+    def expose(self, instance: object) -> None:
+        """From now on calls reach ``instance``; those that came earlier have waited for this."""
+        self._methods = {name.encode(): method for name, method in invokable_methods(self.module, instance).items()}
+        self._instance = instance
+        self._exposed.set()
+
+    def methods(self) -> list[MethodInfo]:
+        """The invokable methods, sorted by name."""
+        return [self._methods[name].info for name in sorted(self._methods)]
+
+    # --- frames -----------------------------------------------------------------------------------------------------
+
+    def handle(self, data: bytes, link: ServingLink) -> None:
+        """Handle one frame of ``link``'s caller, in the thread that read it.
+
+        Raises:
+            ProtocolViolationError: the frame is none; the channel ends.
+        """
+        if len(data) < fr.HEADER_SIZE:
+            raise ProtocolViolationError(f"{link.peer} sent a frame of {len(data)} bytes")
+        header = fr.HEADER.unpack_from(data)
+        kind, call_id, deadline = header[0], header[4], header[5]
+        if not self._tokens.check_valid(link.peer, header[6]):
+            self._refuse(link, call_id, deadline)
+            return
+        handler = self._kinds.get(kind)
+        if handler is None:
+            raise ProtocolViolationError(f"{link.peer} sent a frame of unknown kind {kind}")
+        frame = fr.parse_rest(data, header)
+        try:
+            handler(frame, link)
+        except ProtocolViolationError:
+            raise
+        except LogosError as error:
+            link.reply_error(call_id, error, deadline)
+        except _HostEnds:
+            link.settle(call_id)
+        except BaseException as exc:
+            # Ours to answer for: nothing of the module's code gets here. The caller must not wait for it.
+            import logging
+
+            logging.getLogger("logoscore").exception("%s failed to handle a call from %s", self.module, link.peer)
+            text = f"{self.module}: the call failed inside logoscore: {type(exc).__name__}{self.limits.note(exc)}"
+            link.reply_error(call_id, CallError(text), deadline)
+
+    def _refuse(self, link: ServingLink, call_id: int, deadline: int) -> None:
+        import logging
+
+        logging.getLogger("logoscore").warning(
+            "%s refused a call from %s: its token is not valid", self.module, link.peer
+        )
+        error = AuthenticationError(
+            f"{self.module} refused the call from {link.peer}: the token is missing, wrong, revoked or another pair's"
+        )
+        link.reply_error(call_id, error, deadline)
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    def _wait_exposed(self, frame: Frame, link: ServingLink) -> None:
+        """Wait until the module is loaded, as long as anybody waits for us.
+
+        Raises:
+            CallTimeoutError: the deadline passed.
+            ChannelClosedError: the caller is gone.
+        """
+        while not self._exposed.wait(min(seconds_left(frame.deadline), _LOOK_SECONDS)):
+            if link.closed:
+                raise ChannelClosedError(f"{link.peer} is gone")
+            if not seconds_left(frame.deadline):
+                raise CallTimeoutError(f"{self.module} was not loaded in time", module=self.module)
+
+    def _method(self, frame: Frame, link: ServingLink) -> Method:
+        method = self._methods.get(frame.name)
+        if method is not None:
+            return method
+        if not self._exposed.is_set():
+            self._wait_exposed(frame, link)
+            return self._method(frame, link)
+        name = frame.name.decode("utf-8", "replace")
+        if name.startswith("_") or defines(self._instance, name):
+            reason = "names with an underscore are private" if name.startswith("_") else "it is not marked @invokable"
+            raise NotInvokableError(f"{self.module}.{name} cannot be called: {reason}", module=self.module, method=name)
+        known = ", ".join(sorted(key.decode() for key in self._methods)) or "none"
+        raise UnknownMethodError(
+            f"{self.module} has no method {name!r}; it has: {known}", module=self.module, method=name
+        )
+
+    def _arguments(self, method: Method, frame: Frame, link: ServingLink) -> tuple[Any, dict[str, Any]]:
+        codec = link.codec
+        if frame.codec != codec.ID:
+            raise ProtocolViolationError(f"{link.peer} uses codec {frame.codec}, agreed is {codec.ID}")
+        head, buffers = fr.split_payload(frame.payload, frame.flags) if frame.flags else (frame.payload, ())
+        try:
+            return method.arguments(codec, head, buffers, bool(frame.flags & fr.KWARGS))
+        except ProtocolViolationError as exc:
+            # The frame was in order; a value in it cannot be made here. That is this call's affair alone.
+            raise method.invalid(f"its arguments cannot be read: {exc}") from exc
+        except (LogosError, Exception):
+            raise
+        except BaseException as exc:  # a record's own code may raise SystemExit, too
+            raise method.invalid(f"its arguments cannot be put together: {type(exc).__name__}") from exc
+
+    def _call(self, frame: Frame, link: ServingLink) -> None:
+        method = self._method(frame, link)
+        if method.is_stream:
+            raise CallError(
+                f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...)",
+                module=self.module,
+                method=method.name,
+            )
+        args, kwargs = self._arguments(method, frame, link)
+        if method.is_async and link.crowded:
+            link.wait_for_room()
+        call = RunningCall(link.peer, frame.deadline, self.gate, link.hand_over)
+        link.register(frame.call_id, call)
+        if not self.gate.enter(frame.deadline, call):
+            link.settle(frame.call_id)
+            return  # the caller has given up long since
+        call.waited = 0
+        self.calls += 1
+        if method.is_async:
+            self._start_coroutine(method, args, kwargs, frame, link, call)
+            return
+        if self.gate.limit > 1:
+            link.hand_over()
+        try:
+            result, error = self._run(method, args, kwargs, call)
+        finally:
+            call.end()
+        self._reply(method, frame, link, result, error)
+
+    def _start_coroutine(
+        self, method: Method, args: Any, kwargs: dict[str, Any], frame: Frame, link: ServingLink, call: RunningCall
+    ) -> None:
+        try:
+            coroutine = method.function(*args, **kwargs)
+            self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
+        except BaseException as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
+            self._end(method, frame, link, call, None, exc)
+
+    def _run(
+        self, method: Method, args: Any, kwargs: dict[str, Any], call: RunningCall
+    ) -> tuple[Any, LogosError | None]:
+        if call.cancelled:
+            return None, CallCancelledError(f"{self.module}.{method.name} was cancelled before it ran")
+        token = current_call.set(call)
+        try:
+            return method.function(*args, **kwargs), None
+        except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
+            if isinstance(exc, SystemExit) and self._on_exit is not None:
+                self._on_exit(exc.code)
+                raise _HostEnds from None
+            return None, self._as_error(exc, method)
+        finally:
+            current_call.reset(token)
+
+    def _as_error(self, exc: BaseException, method: Method) -> LogosError:
+        if self._transparent and isinstance(exc, LogosError):
+            return exc
+        return remote_error(exc, self.module, method.name, self.limits.note(exc))
+
+    def _end(
+        self,
+        method: Method,
+        frame: Frame,
+        link: ServingLink,
+        call: RunningCall,
+        result: Any,
+        exc: BaseException | None,
+    ) -> None:
+        """An async method has ended. We are on the loop's thread, which must not wait."""
+        call.end()
+        if exc is None:
+            self._reply(method, frame, link, result, None, patient=False)
+            return
+        if isinstance(exc, SystemExit) and self._on_exit is not None:
+            self._on_exit(exc.code)
+            link.settle(frame.call_id)
+            return
+        if call.cancelled and type(exc).__name__ == "CancelledError":
+            error: LogosError = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
+        else:
+            error = self._as_error(exc, method)
+        self._reply(method, frame, link, None, error, patient=False)
+
+    def _reply(
+        self,
+        method: Method,
+        frame: Frame,
+        link: ServingLink,
+        result: Any,
+        error: LogosError | None,
+        *,
+        patient: bool = True,
+    ) -> None:
+        try:
+            if error is None:
+                try:
+                    value = method.result(result)
+                    link.reply(fr.REPLY, frame.call_id, value, frame.deadline, patient=patient)
+                    return
+                except LogosError as failure:
+                    error = failure
+                except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
+                    said = f"{type(exc).__name__}{self.limits.note(exc)}"
+                    text = f"result of {self.module}.{method.name} cannot travel: {said}"
+                    error = SerializationError(text, path="result")
+            link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
+        finally:
+            link.running.pop(frame.call_id, None)  # last: an unload waits for replies, too
+            if link.stalled:
+                link.settle(frame.call_id)
+
+    # --- streams ----------------------------------------------------------------------------------------------------
+
+    def _open_stream(self, frame: Frame, link: ServingLink) -> None:
+        if frame.call_id in link.streams:
+            raise ProtocolViolationError(f"{link.peer} opened the stream {frame.call_id} twice")
+        if len(link.streams) >= STREAMS:
+            raise CallError(f"{link.peer} has {STREAMS} streams of {self.module} open: close some", module=self.module)
+        method = self._method(frame, link)
+        args, kwargs = self._arguments(method, frame, link)
+        try:
+            stream = OutgoingStream(
+                method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner, self._on_exit
+            )
+        except BaseException as exc:  # noqa: BLE001 - a decorator of the user's around the generator
+            raise self._as_error(exc, method) from None
+        self.calls += 1
+        link.streams[frame.call_id] = stream
+        self._next_of_stream(frame, link)
+
+    def _next_of_stream(self, frame: Frame, link: ServingLink) -> None:
+        stream = link.streams.get(frame.call_id)
+        if stream is not None:
+            link.hand_over()  # producing may take long, and this channel has other calls
+            stream.produce()
+
+    def _close_stream(self, frame: Frame, link: ServingLink) -> None:
+        stream = link.streams.pop(frame.call_id, None)
+        if stream is not None:
+            link.hand_over()  # likewise: the generator's own code runs
+            stream.close()
+
+    def loop_beat(self) -> int | None:
+        """A number that changes while the event loop comes round; None if there is no loop."""
+        return self._runner.beat()
+
+    def close(self) -> None:
+        """No more async methods: their loop ends."""
+        self._runner.stop()
+
+    # --- the proxy's own methods ------------------------------------------------------------------------------------
+
+    def _system(self, frame: Frame, link: ServingLink) -> None:
+        head, buffers = fr.split_payload(frame.payload, frame.flags)
+        args, _ = link.codec.decode_arguments(head, buffers, False)
+        if frame.name == INFORM_TOKEN:
+            value: Any = self._inform_token(link, args)
+        elif frame.name == GET_METHODS:
+            self._wait_exposed(frame, link)
+            value = self.methods()
+        elif frame.name == PING:
+            value = True
+        else:
+            raise UnknownMethodError(f"{self.module} has no system method {frame.name!r}", module=self.module)
+        link.reply(fr.REPLY, frame.call_id, value, frame.deadline)
+
+    def _inform_token(self, link: ServingLink, args: list[Any]) -> bool:
+        """``informModuleToken(token_1, peer, token)``: only the capability module, and only with our own token."""
+        if len(args) != 3 or not all(isinstance(arg, str) for arg in args):
+            raise ProtocolViolationError(f"{link.peer} sent a malformed informModuleToken")
+        own, peer, token = args
+        if link.peer != "capability_module" or not self._tokens.check_valid(link.peer, own):
+            raise AuthenticationError(f"{link.peer} may not plant tokens in {self.module}")
+        self._tokens.save(peer, token)
+        return True
