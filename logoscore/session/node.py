@@ -10,7 +10,6 @@ to a thread of its own. Requests wait for their answer with a deadline, and end 
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import threading
@@ -21,7 +20,6 @@ from typing import Any, Final
 
 from logoscore.errors import (
     CallTimeoutError,
-    ChannelClosedError,
     LogosError,
     ModuleCrashedError,
     ModuleNotLoadedError,
@@ -31,6 +29,7 @@ from logoscore.errors import (
 from logoscore.interface import Event
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.answer import Answer
+from logoscore.session.channels import Channels
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
 from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
@@ -43,16 +42,12 @@ from logoscore.session.threads import ThreadGroup
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
-from logoscore.transport.channel import Channel
-from logoscore.transport.codec import by_id
 from logoscore.transport.frame import FOREVER
-from logoscore.transport.segment import unlink_semaphore
 from logoscore.transport.spin import Spinner
 
 __all__ = ["CAPABILITY_MODULE", "Node"]
 
 CAPABILITY_MODULE: Final = "capability_module"
-_NO_SPIN: Final = Spinner(0)
 
 
 class Node:
@@ -89,22 +84,21 @@ class Node:
         self.publisher = Publisher(name, default_timeout, self)
         self._send = send
         self._on_exit = on_exit
-        self._spinner = spinner
         self._lock = threading.Lock()
         self._closed: LogosError | None = None
         self._requests = itertools.count(1)
         self._answers: dict[int, Answer] = {}
         self._clients: dict[str, LogosAPIClient] = {}
-        self._call_links: dict[int, CallLink] = {}
         self._in_turn: dict[int, RunningCall] = {}  # by number: the module's code that runs otherwise than in a call
         self.hearing = Hearing(self)
+        self._channels = Channels(self, spinner, send, self._settle, self._lost_callee)
         _nodes.add(self)
         self._handlers: dict[type, Callable[[Any, Sequence[int]], object]] = {
-            m.Opened: self._opened,
-            m.Attach: self._attach,
+            m.Opened: self._channels.opened,
+            m.Attach: self._channels.attach,
             m.Failed: lambda msg, _: self._settle(msg.request, None, from_wire(msg.error)),
             m.Done: lambda msg, _: self._settle(msg.request, msg.value),
-            m.CloseLink: self._close_link,
+            m.CloseLink: self._channels.close_link,
             m.Lost: self._lost,
             m.SetFilter: self._set_filter,
             m.Plant: self._plant,
@@ -130,94 +124,14 @@ class Node:
             answer.settle(value, error)
         return answer is not None
 
-    def _channel(self, info: m.LinkInfo, descriptors: Sequence[int], sends: Sequence[bool], *, last: bool) -> Channel:
-        """Open a channel; if that fails, tell the core. (``Attached`` is sent when the channel is in its place.)
-
-        ``last``: the other end has opened it, so nobody needs its semaphores' names any more.
-
-        Raises:
-            ChannelClosedError: it cannot be opened; a limit that is behind it is named.
-        """
-        spinner = _NO_SPIN if info.peer == self.name else self._spinner  # two threads of one process share the GIL
-        failure: Exception | None = None
-        if descriptors:
-            try:
-                channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
-            except (OSError, ValueError, MemoryError) as exc:
-                failure = exc
-        else:  # the system drops what this process may not have
-            failure = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        if failure is not None:
-            raise self._unusable(info, "could not open", failure) from failure
-        if last:
-            for name in info.semaphores:
-                unlink_semaphore(name)
-        return channel
-
-    def _unusable(self, info: m.LinkInfo, what: str, exc: Exception) -> ChannelClosedError:
-        """Tell the core that this end of a link is of no use; returns the error for those who wait here."""
-        why = f"{type(exc).__name__}: {exc}{self.proxy.limits.note(exc)}"
-        error = ChannelClosedError(f"{self.name} {what} its channel with {info.peer}: {why}")
-        self.link_failed(info.link, error)
-        return error
-
-    def _opened(self, msg: m.Opened, descriptors: Sequence[int]) -> None:
-        info = msg.link
-        try:
-            channel = self._channel(info, descriptors, (True, False), last=True)
-        except ChannelClosedError as error:
-            self._settle(msg.request, None, error)
-            return
-        link = CallLink(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]), self)
-        with self._lock:
-            self._call_links[info.link] = link
-        self._send(m.Attached(info.link))
-        if not self._settle(msg.request, link):
-            self.link_failed(info.link, ChannelClosedError(f"{self.name} no longer wanted it"))
-
-    def _attach(self, msg: m.Attach, descriptors: Sequence[int]) -> None:
-        info = msg.link
-        sends = (False, True) if info.purpose == m.CALLS else (msg.publishes,)
-        last = info.purpose == m.EVENTS and not msg.publishes
-        try:
-            channel = self._channel(info, descriptors, sends, last=last)
-        except ChannelClosedError as error:
-            if last:
-                self.hearing.fail(info.peer, error)
-            return
-        try:
-            if info.purpose == m.CALLS:
-                self.provider.serve(info.link, info.peer, channel, by_id(m.CODEC_IDS[info.codec]))
-            elif msg.publishes:
-                self.publisher.add(info.link, info.peer, channel, info.filter)
-            else:
-                self.hearing.add_link(info, channel)
-        except (RuntimeError, MemoryError, LogosError) as exc:  # no thread is to be had
-            unusable = self._unusable(info, "cannot serve", exc)
-            if last:
-                self.hearing.fail(info.peer, unusable)
-            return
-        self._send(m.Attached(info.link))
-
-    def _close_link(self, msg: m.CloseLink, _: Sequence[int]) -> None:
-        error = from_wire(msg.error)
-        with self._lock:
-            call_link = self._call_links.pop(msg.link, None)
-        if call_link is not None:
-            call_link.close(error)
-            # Those that the core has planted it takes away itself (Forget): nobody could ask for them again.
-            if CAPABILITY_MODULE not in {call_link.peer, self.name}:
-                self.tokens.remove(call_link.peer)
-            client = self._clients.get(call_link.peer)
-            if client is not None:
-                client.drop(call_link)
-            self.threads.start_or_postpone(call_link.finish, f"logos-close-{call_link.peer}")
-        elif msg.publisher is not None:  # it could not be opened at the other end, so we never had it
-            self.hearing.fail(msg.publisher, error)
-        elif not self.hearing.close_link(msg.link, error, by_peer=msg.by_peer) and not self.publisher.remove(
-            msg.link, error
-        ):
-            self.provider.close_link(msg.link, error)
+    def _lost_callee(self, call_link: CallLink) -> None:
+        """The channel of a client was closed."""
+        # Those that the core has planted it takes away itself (Forget): nobody could ask for them again.
+        if CAPABILITY_MODULE not in {call_link.peer, self.name}:
+            self.tokens.remove(call_link.peer)
+        client = self._clients.get(call_link.peer)
+        if client is not None:
+            client.drop(call_link)
 
     def _lost(self, msg: m.Lost, _: Sequence[int]) -> None:
         error = from_wire(msg.error)
@@ -416,14 +330,10 @@ class Node:
             if self._closed is not None:
                 return
             self._closed = error
-            call_links = list(self._call_links.values())
-            self._call_links.clear()
         for answer in list(self._answers.values()):
             answer.settle(None, StateError(f"{self.name} has ended: {error}"))
         self.hearing.close(error)
-        for call_link in call_links:
-            call_link.close(error)
-            self.threads.start_or_postpone(call_link.finish, f"logos-close-{call_link.peer}")
+        self._channels.close(error)
         self.publisher.close(error)
         self.provider.close(error)
         self.proxy.close()
@@ -431,8 +341,7 @@ class Node:
     def abandon(self, error: LogosError) -> None:
         """In a forked child: everything here is the parent's. Touch nothing shared, and let every use raise ``error``."""
         self._closed = error
-        for link in self._call_links.values():
-            link.abandon(error)
+        self._channels.abandon(error)
         self.provider.abandon(error)
         self.publisher.abandon(error)
         self.hearing.abandon(error)

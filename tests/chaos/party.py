@@ -85,7 +85,7 @@ class Spoiler(Victim):
     def _channels(self) -> list[Channel]:
         node = self.api._node
         channels = [link.channel for link in self.api.provider.links()]
-        channels += [link.channel for link in list(node._call_links.values())]
+        channels += [link.channel for link in list(node._channels._call_links.values())]
         return channels + [outlet.channel for outlet in list(node.publisher._outlets.values())]
 
 
