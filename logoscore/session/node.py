@@ -190,7 +190,7 @@ class Node:
         Raises:
             LogosError: what the core answered.
             StateError: this party has ended.
-                CallTimeoutError: no answer until ``deadline``.
+            CallTimeoutError: no answer until ``deadline``.
         """
         answer = Answer()
         number = self.ask(make, answer)

@@ -12,8 +12,9 @@ from helpers import wait_until
 
 from faults.hostile import parties, run, stopped
 from logoscore import Core
-from logoscore.errors import LogosError, ModuleCrashedError
+from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.policy import AccessRequest
+from logoscore.session.answer import Answer
 from logoscore.session.execution import deadline_after
 from logoscore.transport.messages import OpenLink
 
@@ -42,7 +43,7 @@ VIOLATIONS = {
     "LoadFailed after Ready": ("pack(m.LoadFailed('a', 'b', 'c'))", "may not say LoadFailed"),
     "Failed unasked": ("pack(m.Failed(1, error))", "may not say Failed"),
     "Attached to a foreign channel": ("pack(m.Attached(FOREIGN))", "not its own"),
-    "Attached twice": ("pack(m.Attached(caller('core_manager').link))", "attached the channel"),
+    "Attached twice": ("pack(m.Attached(caller('core_manager').link))", "cannot attach the channel"),
     "Attached to no channel": ("pack(m.Attached(1 << 40))", "not its own"),
     "Attached to channel 0": ("pack(m.Attached(0))", "not its own"),
     "LinkFailed of a foreign channel": ("pack(m.LinkFailed(FOREIGN, error))", "not its own"),
@@ -203,7 +204,11 @@ def test_channels_to_a_stopped_callee_opened_over_and_over(tmp_path: Path) -> No
         pid = core.get_plugin_info("victim").pid
         node = victim._node
         with stopped(core, "victim"):
-            for _ in range(3000):
-                node.request(lambda number: OpenLink(number, "victim"), deadline_after(10))
+            answers = [Answer() for _ in range(3000)]
+            for answer in answers:
+                node.ask(lambda number: OpenLink(number, "victim"), answer)
+            for answer in answers[:-1]:
+                assert answer.wait(deadline_after(10))
+                assert isinstance(answer.error, ChannelClosedError)
         assert victim.call("echo", 2) == 2
         assert core.get_plugin_info("victim").pid == pid
