@@ -25,7 +25,7 @@ __all__ = ["Outbox"]
 
 _MAX_WAITING: Final = 4096  # messages
 _MAX_WAITING_BYTES: Final = 16 << 20
-_MAX_DROPPABLE: Final = 256
+_MAX_DROPPABLE: Final = 2048
 _LOOK_SECONDS: Final = 0.1
 
 
