@@ -297,7 +297,7 @@ class Brokerage:
         finally:
             os.close(memory)
         if link.reason is not None:  # it was closed just then: what we said of it may have come too early
-            _tell_closed(link, link.caller, link.reason)
+            _tell_closed(link, link.caller, link.reason, by_peer=link.refused)
 
     def _close(self, link: Link, error: LogosError) -> None:
         """End a link for both ends."""
@@ -308,7 +308,10 @@ class Brokerage:
     def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
         link = self._links.get(message.link, party)
         error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message[:_MAX_REASON]}")
-        if link is None or not self._links.take(link, error):
+        if link is None:
+            return
+        link.refused = party is not link.caller
+        if not self._links.take(link, error):
             return
         _tell_closed(link, party, from_wire(message.error))
         for other in link.others(party):

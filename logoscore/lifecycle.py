@@ -93,7 +93,7 @@ class Lifecycle:
                     raise StateError("the core is ending")
                 if record.state == LOADED:
                     return False
-                if record.state in IDLE:
+                if record.state in IDLE and record.settled.is_set():
                     self._check_dependencies(record)
                     comes_back = record.state in ENDED
                     record.advance("load")
@@ -215,8 +215,13 @@ class Lifecycle:
                 record.last_exit = str(status)
                 record.pid = record.token = record.host = record.loaded_at = None
                 record.advance("ended")
-        if crashed or (current and record.state == LOADING):
-            self.brokerage.remove(party, status.crash(record.name))
+                record.settled.clear()  # nobody loads it anew before everybody has heard of this end
+        try:
+            if crashed or (current and record.state == LOADING):
+                self.brokerage.remove(party, status.crash(record.name))
+        finally:
+            if crashed:
+                record.settled.set()
         if crashed:
             self._watchdog.forget(record.name)
             self.on_end(record, status)

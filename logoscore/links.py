@@ -70,6 +70,8 @@ class Link:
     """The ends that have not said yet that they hold it: the callee, then the caller."""
     reason: LogosError | None = None
     """Why it ended."""
+    refused: bool = False
+    """The callee has given it up."""
     filtering: Filtering | None = None
     ended: bool = False
 

@@ -94,7 +94,7 @@ class ModuleRecord:
     host: Any = field(default=None, repr=False)
     """Whoever supervises its process while it has one."""
     settled: threading.Event = field(default_factory=threading.Event, repr=False)
-    """Set while the state is not a passing one (loading, unloading)."""
+    """Set while the state is not a passing one (loading, unloading), and everybody has heard of a crash."""
     left_restarting: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set while it does not wait for its restart."""
     saved_state: bytes | None = field(default=None, repr=False)

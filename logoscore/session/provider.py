@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from logoscore.errors import ChannelClosedError, LogosError
-from logoscore.session.module_proxy import GET_METHODS, ModuleProxy
+from logoscore.session.module_proxy import ModuleProxy
 from logoscore.session.serving import ServingLink
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
 
-__all__ = ["GET_METHODS", "LogosAPIProvider"]  # the name of a system method is part of what a client must know of us
+__all__ = ["LogosAPIProvider"]
 
 
 class LogosAPIProvider:
