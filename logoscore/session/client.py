@@ -27,8 +27,8 @@ from logoscore.errors import (
 )
 from logoscore.interface import Event, MethodInfo
 from logoscore.session.execution import deadline_after, running_call, seconds_left, yield_turn
-from logoscore.session.outgoing import CallLink
 from logoscore.session.module_proxy import GET_METHODS
+from logoscore.session.outgoing import CallLink
 from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.wire_errors import from_wire

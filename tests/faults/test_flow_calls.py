@@ -122,7 +122,8 @@ def test_a_defect_in_a_serving_thread_closes_the_channel(tmp_path: Path, error: 
             f"""
             def fail(data, link):
                 raise {error}
-            server("core")._proxy = type("Broken", (), {{"module": "victim", "handle": staticmethod(fail), "limits": node.proxy.limits}})()
+            broken = {{"module": "victim", "handle": staticmethod(fail), "limits": node.proxy.limits}}
+            server("core")._proxy = type("Broken", (), broken)()
             """,
         )
         calls = [victim.submit("echo", number) for number in range(3)]  # (a thread may have the former proxy in hand)
