@@ -1,14 +1,16 @@
 # Each target sets up what it needs, on a fresh machine with Python 3.11 or later.
 VENV ?= .venv
 PY := $(VENV)/bin/python
+WORKERS ?= 4
 
 .PHONY: demo test lint types layers check bench fuzz chaos clean
 
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
 
+# Hosts mostly wait for each other: with twice as many workers as CPUs these are busy. A file stays with one worker.
 test: $(VENV)/.installed ## run all tests against the installed package
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

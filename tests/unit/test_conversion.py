@@ -181,7 +181,7 @@ def test_a_whole_float_passes_for_an_int(hint: Any, value: Any, expected: Any) -
         (Point, lambda v: Point(1, tags=[1.0, v]), "args[0].tags[1]"),
         (list[Line], lambda v: [{"start": {"x": v}}], "args[0][0].start.x"),
     ],
-    ids=repr,
+    ids=["plain", "list", "dict", "tuple", "record as dict", "record", "nested"],
 )
 def test_nothing_else_passes_for_an_int_and_the_path_leads_to_it(hint: Any, wrap: Any, path: str, value: Any) -> None:
     assert refused(taking(hint), wrap(value)).startswith(f"{path}: Expected `int`, got ")
