@@ -52,7 +52,9 @@ def assert_same(received: Any, sent: Any) -> None:
         assert received == sent
 
 
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(
+    "value", VALUES, ids=lambda value: "set" if isinstance(value, (set, frozenset)) else repr(value)[:40]
+)
 def test_value_survives(variants: Any, value: Any) -> None:
     assert_same(variants.call("echo", value), value)
     assert variants.call("type_of", value) == type(value).__name__

@@ -33,7 +33,8 @@ def test_the_right_token_is_valid_in_both_forms(tokens: TokenManager) -> None:
 
 
 WRONG: list[Any] = [
-    OTHER, "7b7d0ed6-3d3f-4b44-9d8e-0f2a8a0d1c11", "x", "token", "0", "true", TOKEN[:-1], TOKEN + "0", " " + TOKEN, TOKEN + "\n", TOKEN[::-1],
+    OTHER, "7b7d0ed6-3d3f-4b44-9d8e-0f2a8a0d1c11",
+    "x", "token", "0", "true", TOKEN[:-1], TOKEN + "0", " " + TOKEN, TOKEN + "\n", TOKEN[::-1],
     "é" * 36, "\ud800" * 36, "g" * 36, "-" * 36, "１" * 36, TOKEN * 1000,
     RAW[:-1], RAW + b"\0", RAW[::-1], b"x", b"\xff" * 16, TOKEN.encode(), bytes([RAW[0] ^ 1]) + RAW[1:],
 ]  # fmt: skip
