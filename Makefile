@@ -8,9 +8,9 @@ WORKERS ?= 4
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
 
-# Hosts mostly wait for each other: with twice as many workers as CPUs these are busy. A file stays with one worker.
+# Hosts mostly wait for each other: with twice as many workers as CPUs these are busy.
 test: $(VENV)/.installed ## run all tests against the installed package
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

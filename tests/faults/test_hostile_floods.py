@@ -85,7 +85,7 @@ def test_the_app_is_no_easier_prey(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_open_streams_are_bounded_and_the_error_says_so(tmp_path: Path) -> None:
     with parties(tmp_path) as (_, evil, victim, _):
-        run(victim, "from logoscore.session import provider; provider.STREAMS = 5")
+        run(victim, "from logoscore.session import module_proxy; module_proxy.STREAMS = 5")
         run(evil, "self.kept = []; begin = lambda: api.get_client('victim').stream('count', 1 << 40)")
         with pytest.raises(RemoteError, match=r"evil has 5 streams of victim open"):
             run(evil, "for _ in range(6): stream = begin(); next(stream); self.kept.append(stream)")

@@ -188,6 +188,7 @@ def quick_settings() -> settings:
     )
 
 
+@pytest.mark.timeout(400)  # some eighty lives, each with processes to start
 def test_lifecycle(quick_settings: settings, capfd: pytest.CaptureFixture[str]) -> None:
     before = Holdings.now()
     with tempfile.TemporaryDirectory() as folder:
