@@ -61,12 +61,21 @@ class Lifecycle(RuleBasedStateMachine):
             assert pid is not None
             assert pid not in self.pids.values()
             self.pids[name] = pid
-            self.crashed.discard(name)
+            if name in self.crashed:
+                self.crashed.remove(name)
+                self.restarts[name] += 1
 
     def now_unloaded(self, names: set[str]) -> None:
         for name in names:
             del self.pids[name]
             self.crashed.discard(name)
+
+    def now_crashed(self, name: str) -> None:
+        wait_until(lambda: name not in self.core.get_loaded_plugins(), what="the core noticing")
+        with pytest.raises(ModuleCrashedError):
+            self.ears[name].get(20)  # readers are told, once
+        self.now_unloaded({name})
+        self.crashed.add(name)
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -105,6 +114,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def reload(self, name: str) -> None:
+        if name in self.crashed:
+            self.load(name)  # there is nothing to unload
+            return
         if name not in self.pids:
             with pytest.raises(ModuleNotLoadedError, match=name):
                 self.core.reload_plugin(name)
@@ -122,9 +134,7 @@ class Lifecycle(RuleBasedStateMachine):
     def crash(self, name: str) -> None:
         if name in self.pids:
             os.kill(self.pids[name], signal.SIGKILL)
-            wait_until(lambda: name not in self.core.get_loaded_plugins(), what="the core noticing")
-            self.now_unloaded({name})
-            self.crashed.add(name)
+            self.now_crashed(name)
 
     @rule(name=NAMES)
     def crash_in_a_call(self, name: str) -> None:
@@ -132,9 +142,7 @@ class Lifecycle(RuleBasedStateMachine):
             with pytest.raises(ModuleCrashedError, match="exit code 7") as caught:
                 self.clients[name].call("die")
             assert caught.value.pid == self.pids[name]
-            wait_until(lambda: name not in self.core.get_loaded_plugins(), what="the core noticing")
-            self.now_unloaded({name})
-            self.crashed.add(name)
+            self.now_crashed(name)
 
     @rule(name=NAMES, number=st.integers())
     def call(self, name: str, number: int) -> None:
