@@ -97,6 +97,14 @@ def _ours(name: str) -> bool:
     return process_start_time(pid) == start and (pid == os.getpid() or pid in descendants())
 
 
+def _lives(thread: threading.Thread) -> bool:
+    """Whether there is such a thread. Code that runs at the very end of one (the garbage collector's) may ask for the
+    current thread, and ``threading`` then keeps an entry, named Dummy-n, that nobody takes out any more.
+    """
+    tasks = _PROC / "self" / "task"
+    return not tasks.is_dir() or (tasks / str(thread.native_id)).is_dir()
+
+
 @dataclass(frozen=True)
 class Holdings:
     """What this process holds that a Core could leave behind."""
@@ -110,7 +118,7 @@ class Holdings:
     def now(cls) -> Holdings:
         return cls(
             frozenset(descendants().values()),
-            frozenset(threading.enumerate()),
+            frozenset(filter(_lives, threading.enumerate())),
             descriptors(),
             frozenset(filter(_ours, shared_memory())),
         )

@@ -68,6 +68,22 @@ class MockSubscription:
             remove()
 
 
+class _Mocked:
+    """The origin of a mock's calls: these are settled before anybody sees them."""
+
+    def outcome(self, reply: bytes) -> Any:
+        return reply
+
+    def abandon(self) -> None:
+        pass
+
+    def timed_out(self) -> LogosError:
+        return StateError("a mock does not time out")
+
+
+_MOCKED = _Mocked()
+
+
 class MockClient:
     """Stands for a LogosAPIClient."""
 
@@ -83,7 +99,7 @@ class MockClient:
         """As ``LogosAPIClient.submit``: a future that is settled already."""
         from logoscore.session.call import Call
 
-        future = Call(lambda reply: reply, lambda: None, lambda: StateError("a mock does not time out"))
+        future = Call(_MOCKED)
         try:
             future.set_result(self.call(method, *args))
         except Exception as exc:  # noqa: BLE001 - it is the future's outcome

@@ -14,12 +14,12 @@ def waiting(gate: Gate) -> int:
 def idle(gate: Gate) -> bool:
     """Whether nobody has a turn or waits for one."""
     with gate._lock:
-        return gate._free == gate.limit and not gate._queue
+        return len(gate._free) == gate.limit and not gate._queue
 
 
 def running(gate: Gate | None, events: list[str] | None = None) -> RunningCall:
     before = (lambda: events.append("before")) if events is not None else None
-    return RunningCall("peer", FOREVER, gate, before)
+    return RunningCall.with_turn("peer", FOREVER, gate, before)
 
 
 class as_call:  # noqa: N801 - used like a function

@@ -5,78 +5,70 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from logoscore.errors import CallCancelledError, LogosError
 from logoscore.session.execution import current_call, yield_turn
+from logoscore.session.future import QuietFuture
 from logoscore.session.outgoing import Waiter, is_expiry
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Call"]
+__all__ = ["Call", "Origin"]
 
 
 class _CancelledError(CallCancelledError, concurrent.futures.CancelledError):
     """What a cancelled call raises: by our name, and by the one that users of futures catch."""
 
 
-class _FutureWaiter(Waiter):
-    """Brings replies to a Call."""
+class Origin(Protocol):
+    """Who made the call, and what only he knows of it."""
 
-    __slots__ = ("_call",)
+    def outcome(self, reply: bytes) -> Any:
+        """The value in the reply, or what it says, raised."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def abandon(self) -> None:
+        """The call was cancelled: tell the callee."""
 
-    def deliver(self, data: bytes) -> bool:
-        self._call._settle(data)
-        return True
-
-    def fail(self, error: LogosError) -> None:
-        self._call._fail(error)
-
-    def abandon(self, error: LogosError) -> None:
-        self._call._condition = threading.Condition()
-        self._call._fail(error)
+    def timed_out(self) -> LogosError:
+        """The deadline passed: tell the callee; gives the error."""
 
 
-class Call(concurrent.futures.Future[Any]):
+class Call(QuietFuture, Waiter):
     """The future result of ``client.submit``.
 
     ``result(timeout)`` and ``exception(timeout)`` wait; ``await call`` works under asyncio; ``cancel()`` reaches the
-    callee, also while it runs. Done-callbacks run on a thread of the client's channel and must not wait.
+    callee, also while it runs. Done-callbacks run on a thread of the client's channel and must not wait: while one does,
+    no other reply of that channel is read by this thread.
     """
 
-    def __init__(
-        self,
-        decode: Callable[[bytes], Any],
-        abandon: Callable[[], None],
-        timed_out: Callable[[], LogosError],
-    ) -> None:
+    def __init__(self, origin: Origin) -> None:
         super().__init__()
-        self.waiter = _FutureWaiter(self)
-        self._decode = decode
-        self._abandon = abandon
-        self._timed_out = timed_out
+        self._origin = origin
 
-    def _settle(self, data: bytes) -> None:
+    # for the channel
+
+    def deliver(self, data: bytes) -> bool:
+        """The reply has come."""
         try:
-            value = self._decode(data)
+            value = self._origin.outcome(data)
         except Exception as exc:  # noqa: BLE001 - whatever decoding raises is this call's outcome
-            outcome = exc
-            self._finish(lambda: self.set_exception(outcome))
+            self._finish(self.set_exception, exc)
         else:
-            self._finish(lambda: self.set_result(value))
+            self._finish(self.settle, value)
+        return True
 
-    def _fail(self, error: LogosError) -> None:
-        outcome = self._timed_out() if is_expiry(error) else error
-        self._finish(lambda: self.set_exception(outcome))
+    def fail(self, error: LogosError) -> None:
+        """There will be no reply."""
+        self._finish(self.set_exception, self._origin.timed_out() if is_expiry(error) else error)
+
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: threads that hold the condition are the parent's."""
+        self._condition = threading.Condition()
+        self.fail(error)
 
     @staticmethod
-    def _finish(set_outcome: Callable[[], None]) -> None:
+    def _finish(set_outcome: Callable[[Any], None], outcome: Any) -> None:
         try:
-            set_outcome()
+            set_outcome(outcome)
         except concurrent.futures.InvalidStateError:
             pass  # cancelled meanwhile
         except BaseException:
@@ -92,7 +84,7 @@ class Call(concurrent.futures.Future[Any]):
         if not super().cancel():
             return False
         self.set_running_or_notify_cancel()  # or concurrent.futures.wait() would not see it
-        self._abandon()
+        self._origin.abandon()
         return True
 
     def result(self, timeout: float | None = None) -> Any:
@@ -101,6 +93,8 @@ class Call(concurrent.futures.Future[Any]):
         Raises:
             CallCancelledError: it was cancelled.
         """
+        if self._state == "FINISHED" and self._exception is None:
+            return self._result
         try:
             if current_call.get() is None or self.done():
                 return super().result(timeout)

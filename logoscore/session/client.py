@@ -26,7 +26,7 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event, MethodInfo
-from logoscore.session.execution import deadline_after, running_call, seconds_left, yield_turn
+from logoscore.session.execution import RunningCall, deadline_after, running_call, seconds_left, yield_turn
 from logoscore.session.module_proxy import GET_METHODS
 from logoscore.session.outgoing import CallLink
 from logoscore.session.streams import IncomingStream, Stream
@@ -85,12 +85,15 @@ class LogosAPIClient:
     def _call(
         self, kind: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None
     ) -> Any:
-        deadline = self._deadline(timeout)
-        link = self._connected(deadline)
+        running = running_call()
+        deadline = self._deadline(timeout, running)
+        link = self._link
+        if link is None or link.sender.error is not None:
+            link = self._connect(deadline)
         call_id = link.next_id()
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
         try:
-            if running_call() is None:
+            if running is None:
                 reply = link.roundtrip(call_id, frame, deadline)
             else:
                 with yield_turn():
@@ -106,19 +109,10 @@ class LogosAPIClient:
         if reply is None:
             self._node.cancel(link.link, call_id)
             raise self._timed_out(method, timeout)
-        payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
-        if payload is not None:
-            try:
-                return link.codec.decode(payload)
-            except SerializationError as exc:
-                raise self._named(exc, method) from None
-        if reply[0] == fr.ERROR and _now() >= deadline:
-            # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
-            raise self._timed_out(method, timeout)
-        return self._value(reply, link, method)
+        return self._outcome(reply, link, method, timeout, deadline)
 
-    def _deadline(self, timeout: float | None) -> int:
-        call = running_call()
+    def _deadline(self, timeout: float | None, call: RunningCall | None) -> int:
+        """By when a call of ours must have ended, which we make inside ``call`` (None: inside no call)."""
         if timeout is None:
             deadline = _now() + self._default_ns
             return deadline if call is None or deadline < call.deadline else call.deadline
@@ -159,6 +153,19 @@ class LogosAPIClient:
         """The codec knows where in a value the trouble is; here we know whose value it is."""
         text = f"{self._target}.{method}: {error}"
         return SerializationError(text, path=error.path, type_name=error.type_name)
+
+    def _outcome(self, reply: bytes, link: CallLink, method: str, timeout: float | None, deadline: int) -> Any:
+        """The value in the reply to a call, or the error that it carries, raised."""
+        payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
+        if payload is not None:
+            try:
+                return link.codec.decode(payload)
+            except SerializationError as exc:
+                raise self._named(exc, method) from None
+        if reply[0] == fr.ERROR and _now() >= deadline:
+            # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
+            raise self._timed_out(method, timeout)
+        return self._value(reply, link, method)
 
     def _value(self, reply: bytes, link: CallLink, method: str) -> Any:
         """The value in a reply, or the error that it carries, raised."""
@@ -229,7 +236,7 @@ class LogosAPIClient:
             UnknownModuleError: nobody knows it.
             PermissionDeniedError: the policy said no.
         """
-        deadline = self._deadline(timeout)
+        deadline = self._deadline(timeout, running_call())
         pause = threading.Event()
         reason = ""
         while True:
@@ -261,29 +268,18 @@ class LogosAPIClient:
     def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None) -> Call:
         from logoscore.session.call import Call
 
-        deadline = self._deadline(timeout)
+        running = running_call()
+        deadline = self._deadline(timeout, running)
         link = self._connected(deadline)
         call_id = link.next_id()
         frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
-        bound = link
-
-        def abandon() -> None:
-            bound.forget(call_id)
-            self._node.cancel(bound.link, call_id)
-
-        def timed_out() -> LogosError:
-            self._node.cancel(bound.link, call_id)
-            return self._timed_out(method, timeout)
-
-        def value(reply: bytes) -> Any:
-            if reply[0] == fr.ERROR and _now() >= deadline:
-                raise self._timed_out(method, timeout)  # as in _call
-            return self._value(reply, bound, method)
-
-        call = Call(value, abandon, timed_out)
+        call = Call(_Request(self, link, call_id, method, timeout, deadline))
         try:
-            with yield_turn():
-                link.start(call_id, call.waiter, frame, deadline, deadline)
+            if running is None:
+                link.start(call_id, call, frame, deadline, deadline)
+            else:
+                with yield_turn():
+                    link.start(call_id, call, frame, deadline, deadline)
         except TimeoutError:
             raise self._timed_out(method, timeout) from None
         return call
@@ -294,7 +290,7 @@ class LogosAPIClient:
         At most 16 items are under way; the generator rests while nobody takes them. Each item must come within the
         default timeout. ``close()``, or leaving a ``with`` block, ends it early.
         """
-        deadline = self._deadline(None)
+        deadline = self._deadline(None, running_call())
         link = self._connected(deadline)
         call_id = link.next_id()
         bound = link
@@ -386,3 +382,25 @@ class LogosAPIClient:
         """This link is closed."""
         if self._link is link:
             self._link = None
+
+
+class _Request(msgspec.Struct, eq=False):
+    """One submitted call, as its future needs it (``call.Origin``)."""
+
+    client: LogosAPIClient
+    link: CallLink
+    call_id: int
+    method: str
+    timeout: float | None
+    deadline: int
+
+    def outcome(self, reply: bytes) -> Any:
+        return self.client._outcome(reply, self.link, self.method, self.timeout, self.deadline)
+
+    def abandon(self) -> None:
+        self.link.forget(self.call_id)
+        self.client._node.cancel(self.link.link, self.call_id)
+
+    def timed_out(self) -> LogosError:
+        self.client._node.cancel(self.link.link, self.call_id)
+        return self.client._timed_out(self.method, self.timeout)

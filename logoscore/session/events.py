@@ -15,7 +15,6 @@ Rules:
 from __future__ import annotations
 
 import copy
-import functools
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -247,8 +246,7 @@ class EventLink:
                     event = self._event(frame, name)
                     if event is None:
                         return
-                others = functools.partial(self._others_than, subscription)
-                subscription.push(event, others, self._patience)
+                subscription.push(event, self._others_than, self._patience)
 
     def _others_than(self, subscription: Subscription) -> bool:
         """Whether somebody else waits for this publisher's events."""

@@ -16,10 +16,11 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
+
+import msgspec
 
 from logoscore.errors import StateError
 from logoscore.transport.frame import FOREVER
@@ -27,7 +28,6 @@ from logoscore.transport.frame import FOREVER
 __all__ = ["Caller", "Gate", "RunningCall", "current_call", "deadline_after", "seconds_left", "yield_turn"]
 
 _now = time.monotonic_ns
-_turns = threading.Lock()  # guards has_turn of every call; held for a few instructions only
 
 
 def deadline_after(seconds: float) -> int:
@@ -45,20 +45,33 @@ def seconds_left(deadline: int) -> float:
 
 
 class Gate:
-    """Lets ``limit`` calls run at once, in the order of their coming."""
+    """Lets ``limit`` calls run at once, in the order of their coming.
+
+    A turn that nobody has lies in a list; taking it out and putting it back are single steps of the interpreter, so who
+    finds one needs no lock. Who finds none queues up under the lock and looks again, and who puts one back looks at the
+    queue afterwards: one of the two sees the other.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._free = limit
-        self._queue: deque[Callable[[], bool]] = deque()
+        self._free = [None] * limit
+        self._queue: deque[_Ticket] = deque()
+
+    def try_enter(self) -> bool:
+        """Take a turn if there is one and nobody waits for it."""
+        if self._queue:
+            return False
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
 
     def enter(self, deadline: int = FOREVER, call: RunningCall | None = None) -> bool:
         """Wait for a turn. False if ``deadline`` passed first, or ``call``, for which it is, was cancelled."""
-        with self._lock:
-            if self._free and not self._queue:
-                self._free -= 1
-                return True
+        if self.try_enter():
+            return True
         turn = threading.Lock()
         turn.acquire()
 
@@ -67,8 +80,7 @@ class Gate:
                 turn.release()
 
         ticket = _Ticket(wake)
-        if not self._enqueue(ticket):
-            return True
+        self._enqueue(ticket)
         if call is not None:
             call.on_cancel = wake
         if call is None or not call.cancelled:
@@ -78,31 +90,41 @@ class Gate:
         if not ticket.withdraw():
             return True  # handed over at the very moment of giving up, perhaps: it is ours all the same
         with self._lock, contextlib.suppress(ValueError):  # whoever leaves has just taken it out
-            self._queue.remove(ticket.hand_over)
+            self._queue.remove(ticket)
         return False
 
     def enter_soon(self, on_turn: Callable[[], object]) -> bool:
         """Ask for a turn without waiting: True if it is ours now; else ``on_turn`` is called, in any thread, when it is."""
-        return not self._enqueue(_Ticket(on_turn))
-
-    def _enqueue(self, ticket: _Ticket) -> bool:
-        with self._lock:
-            if self._free and not self._queue:
-                self._free -= 1
-                return False
-            self._queue.append(ticket.hand_over)
+        if self.try_enter():
             return True
+        self._enqueue(_Ticket(on_turn))
+        return False
+
+    def _enqueue(self, ticket: _Ticket) -> None:
+        with self._lock:
+            self._queue.append(ticket)
+        if self._free:
+            self._hand_over()
 
     def leave(self) -> None:
         """Give the turn back, to the first who waits."""
-        while True:
+        self._free.append(None)
+        if self._queue:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give free turns to those who wait for them."""
+        while self._queue:
             with self._lock:
                 if not self._queue:
-                    self._free += 1
                     return
-                hand_over = self._queue.popleft()
-            if hand_over():
-                return
+                try:
+                    self._free.pop()
+                except IndexError:
+                    return  # who has got it comes here when he leaves
+                ticket = self._queue.popleft()
+            if not ticket.hand_over():
+                self._free.append(None)  # he has given up
 
     def widen(self, limit: int) -> None:
         """From now on ``limit`` calls may run at once; not fewer than before."""
@@ -128,45 +150,43 @@ class _Ticket:
         return self._settled.acquire(blocking=False)
 
 
-class RunningCall:
+class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: each call makes one
     """What is known of the call that runs now, in the process of the callee.
 
     Attributes:
         before_wait: called before this call waits, so that somebody else reads its channel meanwhile.
+        turn: holds the gate while this call has a turn. A list, because taking something out is a single step: threads
+            that share a call (``asyncio.to_thread``) may both want to give its turn away.
         loop_thread: for a coroutine, the thread of its loop, which must never wait for a turn.
         turn_coming: for a coroutine, the future of the turn that it stands in the queue for.
         waited: how often this call has waited for something that it asked for itself; -1: its turn has not come yet.
         waits: for a coroutine, how many calls of its own it awaits; it may be more than one (``asyncio.gather``).
     """
 
-    __slots__ = (
-        "before_wait",
-        "cancelled",
-        "deadline",
-        "ended",
-        "gate",
-        "has_turn",
-        "loop_thread",
-        "on_cancel",
-        "peer",
-        "turn_coming",
-        "waited",
-        "waits",
-    )
+    peer: str
+    deadline: int
+    gate: Gate | None
+    before_wait: Callable[[], None] | None
+    turn: list[Gate | None]
+    cancelled: bool = False
+    on_cancel: Callable[[], object] | None = None
+    loop_thread: int = 0
+    ended: bool = False
+    waited: int = -1
+    waits: int = 0
+    turn_coming: Any = None
 
-    def __init__(self, peer: str, deadline: int, gate: Gate | None, before_wait: Callable[[], None] | None) -> None:
-        self.peer = peer
-        self.deadline = deadline
-        self.gate = gate
-        self.before_wait = before_wait
-        self.cancelled = False
-        self.on_cancel: Callable[[], object] | None = None
-        self.loop_thread = 0
-        self.has_turn = True
-        self.ended = False
-        self.waited = -1
-        self.waits = 0
-        self.turn_coming: Any = None
+    @classmethod
+    def with_turn(
+        cls, peer: str, deadline: int, gate: Gate | None, before_wait: Callable[[], None] | None = None
+    ) -> RunningCall:
+        """A call that has its turn at ``gate`` (None: it needs none)."""
+        return cls(peer, deadline, gate, before_wait, [gate])
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether it may run now."""
+        return bool(self.turn)
 
     def cancel(self) -> None:
         """The caller gave up: note it, and interrupt what can be interrupted."""
@@ -177,19 +197,22 @@ class RunningCall:
 
     def give_turn(self) -> bool:
         """Let another call run; False if there was no turn to give."""
-        with _turns:  # (asyncio.to_thread and the like share a call between threads)
-            if self.gate is None or not self.has_turn:
-                return False
-            self.has_turn = False
+        gate = self.gate
+        if gate is None:
+            return False
+        try:
+            self.turn.pop()
+        except IndexError:
+            return False
         self.waited += 1
-        self.gate.leave()
+        gate.leave()
         return True
 
     def take_turn(self) -> None:
         """Wait for a turn again."""
         assert self.gate is not None
         self.gate.enter()
-        self.has_turn = True
+        self.turn.append(self.gate)
 
     @property
     def runs_in_a_thread(self) -> bool:
@@ -205,23 +228,25 @@ class RunningCall:
 current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)
 
 
-@contextmanager
-def yield_turn() -> Iterator[None]:
+class yield_turn:  # noqa: N801 - used like a function; a generator would cost more than a nested call does
     """While the body waits, let another call have this one's turn."""
-    call = running_call()
-    if call is None:
-        yield
-        return
-    if call.before_wait is not None:
-        call.before_wait()
-    # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
-    if call.loop_thread == threading.get_ident() or not call.give_turn():
-        yield
-        return
-    try:
-        yield
-    finally:
-        call.take_turn()
+
+    __slots__ = ("_gave",)
+
+    def __enter__(self) -> None:
+        self._gave: RunningCall | None = None
+        call = running_call()
+        if call is None:
+            return
+        if call.before_wait is not None:
+            call.before_wait()
+        # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
+        if call.loop_thread != threading.get_ident() and call.give_turn():
+            self._gave = call
+
+    def __exit__(self, *_: object) -> None:
+        if self._gave is not None:
+            self._gave.take_turn()
 
 
 class Caller:

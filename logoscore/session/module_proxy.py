@@ -200,7 +200,7 @@ class ModuleProxy:
             raise method.invalid(f"its arguments cannot be put together: {type(exc).__name__}") from exc
 
     def _call(self, frame: Frame, link: ServingLink) -> None:
-        method = self._method(frame, link)
+        method = self._methods.get(frame.name) or self._method(frame, link)
         if method.is_stream:
             raise CallError(
                 f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...)",
@@ -210,9 +210,10 @@ class ModuleProxy:
         args, kwargs = self._arguments(method, frame, link)
         if method.is_async and link.crowded:
             link.wait_for_room()
-        call = RunningCall(link.peer, frame.deadline, self.gate, link.hand_over)
+        gate = self.gate
+        call = RunningCall(link.peer, frame.deadline, gate, link.before_wait, [gate])
         link.register(frame.call_id, call)
-        if not self.gate.enter(frame.deadline, call):
+        if not gate.try_enter() and not gate.enter(frame.deadline, call):
             link.settle(frame.call_id)
             return  # the caller has given up long since
         call.waited = 0
@@ -220,7 +221,7 @@ class ModuleProxy:
         if method.is_async:
             self._start_coroutine(method, args, kwargs, frame, link, call)
             return
-        if self.gate.limit > 1:
+        if gate.limit > 1:
             link.hand_over()
         try:
             result, error = self._run(method, args, kwargs, call)

@@ -307,7 +307,7 @@ class Node:
     @contextmanager
     def in_turn(self, peer: str, *, has_turn: bool) -> Any:
         """Run the body like a call from ``peer`` that has its turn already, or (``has_turn``) runs without one."""
-        call = RunningCall(peer, FOREVER, self.gate if has_turn else None, None)
+        call = RunningCall.with_turn(peer, FOREVER, self.gate if has_turn else None)
         call.waited = 0
         token = current_call.set(call)
         number = next(self._requests)

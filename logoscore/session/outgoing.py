@@ -36,6 +36,7 @@ _now = time.monotonic_ns
 _CALL_ID: Final = struct.Struct("<8xQ")
 _NOT_SENT: Final = b"not sent"
 _SLACK: Final = 64
+_DELIVERIES_A_LOOK: Final = 64
 _FINISH_SECONDS: Final = 5.0
 #: Whoever waits for the lead looks by himself now and then: Ctrl-C may have torn a leader away before it passed it on.
 _PROMOTION_SECONDS: Final = 0.5
@@ -112,7 +113,8 @@ class CallLink:
         self._lead_until = FOREVER
         self._owner = owner
         self._pump: threading.Thread | None = None
-        self._pump_wake = threading.Semaphore(0)
+        self._pump_rests = threading.Lock()  # the pump sleeps on it; released: it is to look for work
+        self._pump_rests.acquire()
         self._start_lock = threading.Lock()
         self.next_id: Callable[[], int] = self._ids.__next__
 
@@ -146,7 +148,7 @@ class CallLink:
 
     def _lead_alone(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
         """One request and its reply. ``_NOT_SENT`` if the request would have to wait for room: that needs a reader."""
-        if type(frame) is not bytes or len(frame) > self.sender.ring.max_payload or not self.sender.try_send(frame):
+        if type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame):
             return _NOT_SENT
         receive = self._receiver.receive
         try:
@@ -235,18 +237,23 @@ class CallLink:
 
     def _lead(self, waiter: SyncWaiter | None, deadline: int) -> None:
         """Read for everybody until ``waiter`` is settled (None: until nobody waits) or ``deadline`` passed."""
-        receive = self._receiver.receive
+        receive, readable = self._receiver.receive, self._receiver.ring.readable
         pending = self._pending
+        until = self._next_look(deadline)
+        looks = 0
         try:
             while (not waiter.settled) if waiter is not None else pending:
-                until = self._next_look(deadline)
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
                     self._deliver(data)
+                    looks += 1
+                    if looks % _DELIVERIES_A_LOOK and readable():
+                        continue  # the clock is looked at between bursts, and now and then in one
                 if until < FOREVER and _now() >= until:
                     self._expire()
                     if _now() >= deadline:
                         return
+                until = self._next_look(deadline)
         except LogosError as error:
             self._close_by(error)
 
@@ -274,7 +281,7 @@ class CallLink:
                 follower.wake()
                 return
         if self._pump is not None:
-            self._pump_wake.release()
+            self._wake_pump()
 
     # --- futures and streams ----------------------------------------------------------------------------------------
 
@@ -297,13 +304,14 @@ class CallLink:
         if expiry < FOREVER:
             self._add_expiry(expiry, call_id)
         try:
-            self.send(frame, deadline)
+            if type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame):
+                self.send(frame, deadline)
         except BaseException:
             self._pending.pop(call_id, None)
-            self._pump_wake.release()  # if the channel is closed, nobody else tells a new pump to end
+            self._wake_pump()  # if the channel is closed, nobody else tells a new pump to end
             raise
         if not self._receiver.lock.locked():
-            self._pump_wake.release()
+            self._wake_pump()
         elif expiry < self._lead_until:
             self._receiver.kick()  # the leader sleeps for too long
 
@@ -326,10 +334,17 @@ class CallLink:
                 except RuntimeError as exc:
                     raise TransportError(f"no thread can be had for the replies of {self.peer}: {exc}") from exc
 
+    def _wake_pump(self) -> None:
+        if self._pump_rests.locked():
+            try:
+                self._pump_rests.release()
+            except RuntimeError:
+                pass  # somebody else woke it at the same moment
+
     def _run_pump(self) -> None:
         lead = self._receiver.lock
         while True:
-            self._pump_wake.acquire(timeout=_PROMOTION_SECONDS if self._pending else None)
+            self._pump_rests.acquire(timeout=_PROMOTION_SECONDS if self._pending else -1)
             while self._pending and lead.acquire(False):
                 try:
                     self._lead(None, FOREVER)
@@ -376,7 +391,7 @@ class CallLink:
         with self._start_lock:
             pump = self._pump
         if pump is not None:
-            self._pump_wake.release()
+            self._wake_pump()
             pump.join(
                 _FINISH_SECONDS
             )  # it may be inside a done-callback that never returns; dispose() waits for locks only

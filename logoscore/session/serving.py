@@ -72,6 +72,7 @@ class ServingLink:
         self.running: dict[int, RunningCall] = {}
         self.early_cancels: OrderedDict[int, None] = OrderedDict()  # of calls not read yet (or ended)
         self.streams: dict[int, OutgoingStream] = {}
+        self.before_wait = self.hand_over  # (bound once: each call takes it along)
         self._proxy = proxy
         self._owner = owner
         self._receiver = channel.receivers[0]

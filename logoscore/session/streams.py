@@ -64,7 +64,7 @@ class OutgoingStream:
         self._link = link
         self._gate = gate
         self._as_error = as_error
-        self._call = RunningCall(link.peer, FOREVER, gate, None)
+        self._call = RunningCall.with_turn(link.peer, FOREVER, gate)
         self._lock = threading.Lock()
         self._credit = 0
         self._granted = False

@@ -81,6 +81,7 @@ class Subscription:
         self._on_cancel = on_cancel
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()
+        self._waiting = 0  # threads that wait for an event, or for room: there may be none, and telling nobody costs
         self._error: LogosError | None = None
         self._cancelled = False
         self._gap_pending = False
@@ -92,11 +93,13 @@ class Subscription:
 
     # --- the reader's side ------------------------------------------------------------------------------------------
 
-    def push(self, event: Event, others: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:
+    def push(
+        self, event: Event, others: Callable[[Subscription], bool] = lambda _: False, patience: float = 0.0
+    ) -> None:
         """Take an event in; with overflow "block" this waits for room.
 
         Args:
-            others: tells whether that holds up other subscriptions.
+            others: tells whether waiting for this one holds up other subscriptions.
             patience: seconds that it may do so; then this one ends.
         """
         with self._changed:
@@ -110,7 +113,7 @@ class Subscription:
             self._events.append(event)
             self._wake()
 
-    def _make_room(self, others: Callable[[], bool], patience: float) -> bool:
+    def _make_room(self, others: Callable[[Subscription], bool], patience: float) -> bool:
         """Under the lock: whether the new event may come in."""
         if self.overflow == "block":
             return self._wait_for_room(others, patience)
@@ -118,23 +121,28 @@ class Subscription:
             return self._fall_behind(f"{self.maxsize} events wait, and its overflow is 'disconnect'")
         self.dropped += 1
         if self.overflow == "drop_oldest":
-            self._events.popleft()
+            with contextlib.suppress(IndexError):  # a reader was quicker
+                self._events.popleft()
             return True
         return False
 
-    def _wait_for_room(self, others: Callable[[], bool], patience: float) -> bool:
+    def _wait_for_room(self, others: Callable[[Subscription], bool], patience: float) -> bool:
         left = patience
-        while True:
-            held_up = others()
-            limit = 2 * self.maxsize if held_up else self.maxsize
-            if len(self._events) < limit or self._over():
-                return True
-            if held_up and left <= 0:
-                return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
-            began = time.monotonic()
-            self._changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
-            if held_up:
-                left -= time.monotonic() - began
+        self._waiting += 1  # before we look: who takes an event afterwards tells us
+        try:
+            while True:
+                held_up = others(self)
+                limit = 2 * self.maxsize if held_up else self.maxsize
+                if len(self._events) < limit or self._over():
+                    return True
+                if held_up and left <= 0:
+                    return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
+                began = time.monotonic()
+                self._changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
+                if held_up:
+                    left -= time.monotonic() - began
+        finally:
+            self._waiting -= 1
 
     def _fall_behind(self, how: str) -> bool:
         self._error = ChannelClosedError(f"the subscription to {self.module}.{self.event or '*'} fell behind: {how}")
@@ -171,7 +179,8 @@ class Subscription:
         self._error = error
 
     def _wake(self) -> None:
-        self._changed.notify_all()
+        if self._waiting:
+            self._changed.notify_all()
         while self._tasks:
             loop, future = self._tasks.popleft()
             with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
@@ -198,8 +207,21 @@ class Subscription:
             remaining = None if end is None else end - time.monotonic()
             if remaining is not None and remaining <= 0:
                 raise TimeoutError(f"no event {self.event or '*'} of {self.module} came within {timeout:g} s")
-            with yield_turn(), self._changed:
-                self._changed.wait_for(lambda: self._events or self._over() or self._mourns(told), remaining)
+            with yield_turn():
+                self._wait_for_news(told, end)
+
+    def _wait_for_news(self, told: int, end: float | None) -> None:
+        """Until there is something to take, or to say, or ``end`` (monotonic seconds) has passed."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                while not (self._events or self._over() or self._mourns(told)):
+                    remaining = None if end is None else end - time.monotonic()
+                    if remaining is not None and remaining <= 0:
+                        return
+                    self._changed.wait(remaining)
+            finally:
+                self._waiting -= 1
 
     @property
     def over(self) -> bool:
@@ -214,11 +236,18 @@ class Subscription:
         return self._lost is not None and self._losses > told
 
     def _take(self, told: int) -> Event | None:
+        try:
+            event = self._events.popleft()  # (one step, so without the lock)
+        except IndexError:
+            pass
+        else:
+            if self._waiting:
+                with self._changed:
+                    self._changed.notify_all()
+            return event
         with self._changed:
             if self._events:
-                event = self._events.popleft()
-                self._changed.notify_all()
-                return event
+                return self._events.popleft()
             if self._error is not None and not self._cancelled:
                 raise self._error
             if self._lost is not None and self._mourns(told) and not self._cancelled:
@@ -233,8 +262,8 @@ class Subscription:
         told = self._losses_told
         while True:
             if not self._events and not self._over() and not self._mourns(told):
-                with yield_turn(), self._changed:
-                    self._changed.wait_for(lambda: self._events or self._over() or self._mourns(told))
+                with yield_turn():
+                    self._wait_for_news(told, None)
             event = self._take(told)
             if event is not None:
                 return event

@@ -42,7 +42,7 @@ async def _take_turn_back(call: RunningCall, gate: Gate, loop: asyncio.AbstractE
             if call.ended or call.waits:
                 gate.leave()  # cancelled, or waiting again (another task of it), since it asked: pass it on
             else:
-                call.has_turn = True
+                call.turn.append(gate)
             if not coming.done():
                 coming.set_result(None)
 

@@ -1,4 +1,4 @@
-"""One direction of a channel: a ring, a semaphore that counts its records, and who waits for what.
+"""One channel: its memory, and the two ends of each direction in it.
 
     Sender                                              Receiver
     lock (one writer at a time)                         lock (one reader at a time)
@@ -9,7 +9,8 @@
 Rules:
 
 * The data semaphore is posted once per record, unconditionally: "post only if the reader sleeps" would need a fence
-  that Python has not. Its count is the number of unread records, plus kicks.
+  that Python has not. Its count is the number of unread records, plus units that the reader owes, plus kicks.
+* The reader may read first and take the unit later, when it has nothing else to do: see ``receiver.py``.
 * Every wait has three ends. Data: the semaphore. Deadline: the timeout. Death: ``close(error)`` sets the error and
   kicks, i.e. posts the semaphores that local threads may be parked on.
 * A unit without a record is a kick (or a hostile post); it is taken and forgotten, a flood of them is a violation.
@@ -21,284 +22,22 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import copy
 import mmap
 import os
-import threading
-import time
 from collections.abc import Sequence
 from typing import Final
 
-from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
-from logoscore.transport.attempt import Attempt
-from logoscore.transport.ring import FIRST, MORE, WAITS, RingReader, RingWriter, ring_size
+from logoscore.errors import LogosError
+from logoscore.transport.direction import MAX_MESSAGE
+from logoscore.transport.receiver import Receiver
+from logoscore.transport.ring import RingReader, RingWriter, ring_size
 from logoscore.transport.segment import Semaphore, map_memory
-from logoscore.transport.spin import Spinner, SpinState
+from logoscore.transport.sender import Sender
+from logoscore.transport.spin import Spinner
 
 __all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
 
-MAX_MESSAGE: Final = (1 << 31) - 1
-"""Bytes of the largest message; what is larger is refused on both sides."""
-_PIECES_A_LOOK: Final = 64  # of a long message, between two looks at the clock
 _DISPOSE_SECONDS: Final = 5.0
-_MAX_PIECES: Final = 1 << 18  # of one message: as many as its bytes and its buffers can need, not one more per byte
-_MAX_KICKS: Final = 100_000
-_PATIENCE: Final = 100  # tries, of about half a microsecond
-_RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
-_RECHECK_MAX: Final = 0.1
-#: A wait is cut into pieces of this length, because sem_timedwait goes by the wall clock, which may be set back.
-_LONGEST_PARK: Final = 5.0
-
-_now = time.monotonic_ns
-
-
-class _Direction:
-    """What sender and receiver share: a lock, two semaphores, and the error that closed them."""
-
-    def __init__(self, data: Semaphore, room: Semaphore) -> None:
-        self.lock = threading.Lock()
-        self.attempt = Attempt(self.lock)
-        self.data = data
-        self.room = room
-        self.error: LogosError | None = None
-
-    def closed_error(self) -> LogosError:
-        """A fresh copy of what closed this: every waiter raises its own."""
-        assert self.error is not None
-        return copy.copy(self.error)
-
-
-class Sender(_Direction):
-    """The writing end."""
-
-    def __init__(self, ring: RingWriter, data: Semaphore, room: Semaphore) -> None:
-        super().__init__(data, room)
-        self.ring = ring
-        self._episode = 0
-
-    def send(self, message: bytes, deadline: int) -> None:
-        """Send one message; waits for room until ``deadline`` (monotonic ns). Any number of threads may send.
-
-        Raises:
-            TimeoutError: there was no room in time. The message is dropped as a whole.
-            LogosError: what closed the channel.
-            ProtocolViolationError: the reader published an impossible cursor.
-        """
-        with self.attempt as mine:
-            try:
-                if mine:
-                    if self.error is not None:
-                        raise self.closed_error()
-                    ring = self.ring
-                    if len(message) <= ring.max_payload and ring.write(message, FIRST):
-                        self._post()
-                    else:
-                        self._send_pieces((message,), deadline)
-                    return
-            finally:
-                if mine:
-                    self.lock.release()
-        self.send_parts((message,), deadline)
-
-    def _post(self) -> None:
-        try:
-            self.data.post()
-        except OSError as exc:
-            raise ProtocolViolationError(f"the reader has set its semaphore to the limit: {exc}") from None
-
-    def try_send(self, message: bytes) -> bool:
-        """Send one message of at most ``ring.max_payload`` bytes without waiting. False if it would have to wait.
-
-        Raises: as :meth:`send`.
-        """
-        with self.attempt as mine:
-            try:
-                if not mine:
-                    return False
-                if self.error is not None:
-                    raise self.closed_error()
-                if not self.ring.write(message, FIRST):
-                    return False
-                self._post()
-                return True
-            finally:
-                if mine:
-                    self.lock.release()
-
-    def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
-        """Like :meth:`send` for a message in several pieces, which are not joined first."""
-        attempt = Attempt(self.lock, max(deadline - _now(), 0) / 1e9)
-        with attempt as mine:
-            try:
-                if not mine:
-                    raise TimeoutError("another message was being sent until the deadline")
-                if self.error is not None:
-                    raise self.closed_error()
-                self._send_pieces(parts, deadline)
-            finally:
-                if mine:
-                    attempt.release()
-
-    def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
-        """Cut the parts into records. The first has FIRST, all but the last have MORE."""
-        total = sum(map(len, parts))
-        if total > MAX_MESSAGE:
-            raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
-        size = self.ring.max_payload
-        flags = FIRST | MORE
-        parts = [part for part in parts if len(part)] or [b""]  # (an empty record is a whole, empty message or nothing)
-        last = len(parts) - 1
-        for index, part in enumerate(parts):
-            view = memoryview(part)
-            for start in range(0, max(len(view), 1), size):
-                if index == last and start + size >= len(view):
-                    flags &= ~MORE
-                record = view[start : start + size]
-                if not self.ring.write(record, flags):
-                    self._wait_for_room(record, flags, deadline)
-                self._post()
-                flags = MORE
-
-    def _wait_for_room(self, record: memoryview, flags: int, deadline: int) -> None:
-        pause = _RECHECK
-        self._episode += 1
-        self.ring.set_waiting(self._episode)
-        try:
-            while not self.ring.write(record, flags):
-                if self.error is not None:
-                    raise self.closed_error()
-                remaining = (deadline - _now()) / 1e9
-                if remaining <= 0:
-                    raise TimeoutError("the other side did not read until the deadline")
-                if not self.room.acquire(min(pause, remaining)):
-                    pause = min(pause * 2, _RECHECK_MAX)
-        finally:
-            self.ring.set_waiting(0)
-
-
-class Receiver(_Direction):
-    """The reading end. ``lock`` belongs to whoever calls :meth:`receive`; it is taken outside, for as long as wanted."""
-
-    def __init__(self, ring: RingReader, data: Semaphore, room: Semaphore, spinner: Spinner, *, callee: bool) -> None:
-        super().__init__(data, room)
-        self.ring = ring
-        self._spin = SpinState(spinner, ring, moves=callee)
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._kicks = 0
-        self._woken_episode = 0
-
-    def receive(self, deadline: int | None) -> bytes | None:  # noqa: C901 - the hot path, in one piece on purpose
-        """The next message, or None when ``deadline`` (monotonic ns; None: none) passed or :meth:`kick` was called.
-
-        What arrived before the channel was closed is still delivered.
-
-        Raises:
-            LogosError: what closed the channel, after its last message.
-            ProtocolViolationError: the peer wrote what the protocol does not allow.
-        """
-        ring = self.ring
-        pieces = 0
-        try:
-            while True:
-                if ring.words[0] == ring.read_cursor and not self._spin.spin():
-                    if self.error is not None:
-                        raise self.closed_error()
-                    if not self._park(deadline):
-                        return None
-                elif not self.data.try_acquire():
-                    self._await_post()
-                record = ring.read()
-                if record is None:
-                    self._kicked()
-                    return None
-                self._kicks = 0
-                if ring.words[WAITS]:
-                    self._make_room()
-                payload, flags = record
-                if flags == FIRST:
-                    if self._parts:
-                        self._forget_parts()
-                    return payload
-                message = self._assemble(payload, flags)
-                if message is not None:
-                    return message
-                pieces += 1
-                if not pieces % _PIECES_A_LOOK and deadline is not None and _now() >= deadline:
-                    return None  # pieces without end keep nobody beyond his deadline
-        except ValueError:
-            if self.error is None:
-                raise
-            raise self.closed_error() from None  # unmapped already
-
-    def _await_post(self) -> None:
-        """A record is published and its unit not there yet: the writer is just about to post it.
-
-        Or it never comes: an exception (Ctrl-C) struck between the two at its side, or between taking the unit and
-        reading at ours. So do not insist; by now whatever was written before the cursor is long visible. A unit that
-        comes later counts as a kick.
-        """
-        for _ in range(_PATIENCE):
-            if self.data.try_acquire():
-                return
-
-    def _make_room(self) -> None:
-        """The writer waits: wake it once, when there is room for any record."""
-        waiting = self.ring.waiting_episode()
-        if waiting != self._woken_episode and self.ring.half_empty():
-            self._woken_episode = waiting
-            with contextlib.suppress(OSError):  # the peer has set it to its limit: it will look again by itself
-                self.room.post()
-
-    def _assemble(self, payload: bytes, flags: int) -> bytes | None:
-        if not payload and flags:
-            raise ProtocolViolationError("the peer sends a message in empty pieces")
-        if flags & FIRST:
-            self._forget_parts()
-        elif not self._parts:
-            return None  # the rest of a message whose beginning we gave up
-        self._parts.append(payload)
-        self._size += len(payload)
-        if self._size > MAX_MESSAGE or len(self._parts) > _MAX_PIECES:
-            raise ProtocolViolationError(f"the peer sends a message of more than {MAX_MESSAGE} bytes")
-        if flags & MORE:
-            return None
-        message = b"".join(self._parts)
-        self._forget_parts()
-        return message
-
-    def _forget_parts(self) -> None:
-        self._parts = []
-        self._size = 0
-
-    def _kicked(self) -> None:
-        """A unit without a record."""
-        self._kicks += 1
-        if self._kicks > _MAX_KICKS:
-            raise ProtocolViolationError("the peer posts the semaphore without sending anything")
-        if self.error is not None:
-            raise self.closed_error()
-
-    def _park(self, deadline: int | None) -> bool:
-        """Wait in the kernel. False when the deadline passed."""
-        began = _now()
-        while True:
-            if deadline is None:
-                got = self.data.acquire(None)
-            else:
-                remaining = (deadline - _now()) / 1e9
-                if remaining <= 0:
-                    return self.data.try_acquire()
-                got = self.data.acquire(min(remaining, _LONGEST_PARK))
-            if got:
-                break
-        self._spin.parked(_now() - began)
-        return True
-
-    def kick(self) -> None:
-        """Make a parked :meth:`receive` return None."""
-        with contextlib.suppress(ValueError, OSError):  # disposed, or the peer has set it to its limit
-            self.data.post()
 
 
 class Channel:

@@ -173,7 +173,7 @@ class RingReader(_End):
         start += _RECORD_HEADER
         end = start + size
         if end <= self.capacity:
-            payload = bytes(self.data[start:end])
+            payload = self.data[start:end].tobytes()
         elif start < self.capacity:
             payload = bytes(self.data[start:]) + bytes(self.data[: end - self.capacity])
         else:

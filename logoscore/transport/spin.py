@@ -1,15 +1,17 @@
 """How long a reader looks at a ring before it parks, and who may.
 
-A wake-up through the kernel costs tens of microseconds, so looking for about that long first pays when the peer answers
-soon and runs on another CPU. Rules:
+A wake-up through the kernel costs tens of microseconds, so looking for a while first pays when the peer answers soon and
+runs on another CPU. Rules:
 
 * At most one thread of a process spins; nobody does where only one CPU is allowed (the peer could not run meanwhile).
 * Other threads of the process get the GIL every few microseconds.
-* A look in vain is followed by waits without any, twice as many each time: one, two, four … So an idle, slow or crowded
-  peer costs next to nothing, and a peer that has become quick is soon found out.
-* In vain although the answer came soon: then the peer sits on the same CPU, where nobody can answer while the other
-  looks. The kernel often wakes a thread on its waker's CPU and leaves it there for good. The callee then moves to
-  another CPU once and is free again (Linux; with the same doubling, so that a crowded machine is left in peace).
+* The first look is a short one, about one wake-up. If it was in vain and the answer came soon after all, the next look is
+  a long one: long enough for a peer that had to be woken first. So a caller who calls now and then is not woken himself.
+* A look in vain for an answer that did not come soon is followed by waits without any, twice as many each time: one, two,
+  four … So an idle, slow or crowded peer costs next to nothing, and a peer that has become quick is soon found out.
+* A long look in vain although the answer came soon after: then the peer sits on the same CPU, where nobody can answer
+  while the other looks. The kernel often wakes a thread on its waker's CPU and leaves it there for good. The callee then
+  moves to another CPU once and is free again (Linux; with the same doubling, so that a crowded machine is left in peace).
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ from logoscore.transport.ring import RingReader
 
 __all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
 
-DEFAULT_SPIN_MICROSECONDS: Final = 50
+DEFAULT_SPIN_MICROSECONDS: Final = 200
 _LOOKS_PER_MICROSECOND: Final = 20  # measured: 40-60 ns a look; a budget is a number of looks, so no clock is read
 _SLICE: Final = 200  # looks between two moments at which other threads get the GIL
+_SHORT: Final = 4  # the first look is this part of the longest
 _LONGEST_REST: Final = 512  # waits
 _SOON_NS: Final = 150_000  # an answer within this would have been seen by a look, had the peer been free to run
 _PATIENCE: Final = 4  # such answers before the callee moves
@@ -42,7 +45,8 @@ class Spinner:
     """
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
-        self.slices = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0
+        self.longest = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0  # slices
+        self.shortest = -(-self.longest // _SHORT)
         self.right = Attempt(threading.Lock())
         #: Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
         #: Called only by who has the right: a poll object serves one thread at a time.
@@ -56,12 +60,13 @@ class SpinState:
         moves: whether this side may move to another CPU. Only one side of a channel may, or both would meet again.
     """
 
-    __slots__ = ("_crowded", "_missed", "_moves", "_next_move", "_next_rest", "_rest", "_ring", "_spinner")
+    __slots__ = ("_crowded", "_missed", "_moves", "_next_move", "_next_rest", "_rest", "_ring", "_slices", "_spinner")
 
     def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
         self._spinner = spinner
         self._ring = ring
         self._moves = moves
+        self._slices = spinner.shortest
         self._rest = 0
         self._next_rest = 1
         self._missed = False
@@ -74,7 +79,8 @@ class SpinState:
             self._rest -= 1
             return False
         spinner = self._spinner
-        if not spinner.slices:
+        slices = self._slices
+        if not slices:
             return False
         words = self._ring.words
         cursor = self._ring.read_cursor
@@ -83,7 +89,7 @@ class SpinState:
             try:
                 if not mine:
                     return False
-                for _ in repeat(None, spinner.slices):
+                for _ in repeat(None, slices):
                     for _ in repeat(None, _SLICE):
                         if words[0] != cursor:
                             self._next_rest = 1
@@ -102,18 +108,23 @@ class SpinState:
         if not self._missed:
             return
         self._missed = False
-        if not self._moves:
-            return
         if nanoseconds > _SOON_NS:
+            self._slices = self._spinner.shortest
             self._crowded = 0
-            return
-        self._crowded += 1
-        if self._crowded >= self._next_move:
-            self._crowded = 0
-            self._next_move = min(self._next_move * 2, _LONGEST_REST)
-            if step_aside():
-                self._rest = 0
-                self._next_rest = 1
+        elif self._slices < self._spinner.longest:
+            self._slices = self._spinner.longest
+            self._look_again()
+        elif self._moves:
+            self._crowded += 1
+            if self._crowded >= self._next_move:
+                self._crowded = 0
+                self._next_move = min(self._next_move * 2, _LONGEST_REST)
+                if step_aside():
+                    self._look_again()
+
+    def _look_again(self) -> None:
+        self._rest = 0
+        self._next_rest = 1
 
 
 def step_aside() -> bool:

@@ -96,9 +96,12 @@ def test_killed_from_outside_while_idle(core: Core) -> None:
     pid = core.get_plugin_info("crash").pid
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: "crash" not in core.get_loaded_plugins(), what="the core noticing")
-    with pytest.raises(ModuleNotLoadedError, match="crashed") as caught:
+    # Its channel to us may be closed a moment after the core has noticed: until then the call goes there.
+    with pytest.raises((ModuleNotLoadedError, ModuleCrashedError), match=r"crashed|SIGKILL") as caught:
         crash.call("answer")
     assert caught.value.module == "crash"
+    with pytest.raises(ModuleNotLoadedError, match="crashed"):
+        crash.call("answer")
     info = core.get_plugin_info("crash")
     assert info.pid is None
     assert "SIGKILL" in str(info.last_exit)

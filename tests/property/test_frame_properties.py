@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def test_a_frame_comes_apart_as_it_was_put_together(
     header: dict[str, Any], flags: int, name: bytes, head: bytes
 ) -> None:
     frame = parse(_frame(header, flags, name, head))
-    assert frame._asdict() | {"payload": bytes(frame.payload)} == header | {
+    assert msgspec.structs.asdict(frame) | {"payload": bytes(frame.payload)} == header | {
         "flags": flags,
         "name": name,
         "payload": head,

@@ -10,15 +10,28 @@ from typing import Any
 import pytest
 from gate_support import idle, running, waiting
 
-from logoscore.errors import StateError
+from logoscore.errors import LogosError, StateError
 from logoscore.interface import Event
 from logoscore.session.call import Call
 from logoscore.session.execution import Gate, current_call
 from logoscore.session.subscription import Subscription
 
 
+class Echo:
+    """Whose calls have their replies as values."""
+
+    def outcome(self, reply: bytes) -> Any:
+        return reply
+
+    def abandon(self) -> None:
+        pass
+
+    def timed_out(self) -> LogosError:
+        return StateError("late")
+
+
 def pending_call() -> Call:
-    return Call(lambda data: data, lambda: None, lambda: StateError("late"))
+    return Call(Echo())
 
 
 async def awaiting(call: Call, then: Callable[[], object] = int) -> Any:
@@ -58,7 +71,7 @@ def test_a_coroutine_gives_its_turn_away_while_it_awaits_a_call(gate: Gate, turn
         current_call.set(running(gate))
         task = asyncio.ensure_future(awaiting(nested, lambda: turns.append("back")))
         await until(lambda: turns)
-        nested.waiter.deliver(b"reply")
+        nested.deliver(b"reply")
         await until(lambda: waiting(gate))
         assert turns == ["next"], "it has its reply, but not yet its turn"
         gate.leave()
@@ -78,7 +91,7 @@ def test_a_call_that_fails_gives_the_turn_back_too(gate: Gate) -> None:
         current_call.set(running(gate))
         task = asyncio.ensure_future(awaiting(nested))
         await until(lambda: idle(gate))
-        nested.waiter.fail(StateError("deliberate"))
+        nested.fail(StateError("deliberate"))
         with pytest.raises(StateError, match="deliberate"):
             await task
         assert not idle(gate)
@@ -101,7 +114,7 @@ def test_a_coroutine_cancelled_while_it_waits_for_its_turn_lets_nobody_in_beside
         task = asyncio.ensure_future(awaiting(nested))
         await until(lambda: turns)
         ask(gate, turns, "third")
-        nested.waiter.deliver(b"reply")
+        nested.deliver(b"reply")
         await until(lambda: waiting(gate) == 2)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

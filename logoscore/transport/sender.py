@@ -1,0 +1,134 @@
+"""The writing end of a channel's direction: messages into records, and waiting for room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from logoscore.errors import FrameTooLargeError, ProtocolViolationError
+from logoscore.transport.attempt import Attempt
+from logoscore.transport.direction import MAX_MESSAGE, Direction
+from logoscore.transport.ring import FIRST, MORE, RingWriter
+from logoscore.transport.segment import Semaphore
+
+__all__ = ["Sender"]
+
+_RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
+_RECHECK_MAX: Final = 0.1
+
+_now = time.monotonic_ns
+
+
+class Sender(Direction):
+    """The writing end."""
+
+    def __init__(self, ring: RingWriter, data: Semaphore, room: Semaphore) -> None:
+        super().__init__(data, room)
+        self.ring = ring
+        self.max_whole = ring.max_payload
+        self._episode = 0
+
+    def send(self, message: bytes, deadline: int) -> None:
+        """Send one message; waits for room until ``deadline`` (monotonic ns). Any number of threads may send.
+
+        Raises:
+            TimeoutError: there was no room in time. The message is dropped as a whole.
+            LogosError: what closed the channel.
+            ProtocolViolationError: the reader published an impossible cursor.
+        """
+        with self.attempt as mine:
+            try:
+                if mine:
+                    if self.error is not None:
+                        raise self.closed_error()
+                    if len(message) <= self.max_whole and self.ring.write(message, FIRST):
+                        self._post()
+                    else:
+                        self._send_pieces((message,), deadline)
+                    return
+            finally:
+                if mine:
+                    self.lock.release()
+        self.send_parts((message,), deadline)
+
+    def _post(self) -> None:
+        try:
+            self.data.post()
+        except OSError as exc:
+            raise _at_its_limit(exc) from None
+
+    def try_send(self, message: bytes) -> bool:
+        """Send one message of at most ``ring.max_payload`` bytes without waiting. False if it would have to wait.
+
+        Raises: as :meth:`send`.
+        """
+        with self.attempt as mine:
+            try:
+                if not mine:
+                    return False
+                if self.error is not None:
+                    raise self.closed_error()
+                if not self.ring.write(message, FIRST):
+                    return False
+                self.data.post()
+                return True
+            except OSError as exc:
+                raise _at_its_limit(exc) from None
+            finally:
+                if mine:
+                    self.lock.release()
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
+        """Like :meth:`send` for a message in several pieces, which are not joined first."""
+        attempt = Attempt(self.lock, max(deadline - _now(), 0) / 1e9)
+        with attempt as mine:
+            try:
+                if not mine:
+                    raise TimeoutError("another message was being sent until the deadline")
+                if self.error is not None:
+                    raise self.closed_error()
+                self._send_pieces(parts, deadline)
+            finally:
+                if mine:
+                    attempt.release()
+
+    def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
+        """Cut the parts into records. The first has FIRST, all but the last have MORE."""
+        total = sum(map(len, parts))
+        if total > MAX_MESSAGE:
+            raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
+        size = self.ring.max_payload
+        flags = FIRST | MORE
+        parts = [part for part in parts if len(part)] or [b""]  # (an empty record is a whole, empty message or nothing)
+        last = len(parts) - 1
+        for index, part in enumerate(parts):
+            view = memoryview(part)
+            for start in range(0, max(len(view), 1), size):
+                if index == last and start + size >= len(view):
+                    flags &= ~MORE
+                record = view[start : start + size]
+                if not self.ring.write(record, flags):
+                    self._wait_for_room(record, flags, deadline)
+                self._post()
+                flags = MORE
+
+    def _wait_for_room(self, record: memoryview, flags: int, deadline: int) -> None:
+        pause = _RECHECK
+        self._episode += 1
+        self.ring.set_waiting(self._episode)
+        try:
+            while not self.ring.write(record, flags):
+                if self.error is not None:
+                    raise self.closed_error()
+                remaining = (deadline - _now()) / 1e9
+                if remaining <= 0:
+                    raise TimeoutError("the other side did not read until the deadline")
+                if not self.room.acquire(min(pause, remaining)):
+                    pause = min(pause * 2, _RECHECK_MAX)
+        finally:
+            self.ring.set_waiting(0)
+
+
+def _at_its_limit(exc: OSError) -> ProtocolViolationError:
+    return ProtocolViolationError(f"the reader has set its semaphore to the limit: {exc}")
