@@ -26,7 +26,14 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event, MethodInfo
-from logoscore.session.execution import RunningCall, deadline_after, running_call, seconds_left, yield_turn
+from logoscore.session.execution import (
+    RunningCall,
+    current_call,
+    deadline_after,
+    running_call,
+    seconds_left,
+    yield_turn,
+)
 from logoscore.session.module_proxy import GET_METHODS
 from logoscore.session.outgoing import CallLink
 from logoscore.session.streams import IncomingStream, Stream
@@ -85,8 +92,12 @@ class LogosAPIClient:
     def _call(
         self, kind: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None
     ) -> Any:
-        running = running_call()
-        deadline = self._deadline(timeout, running)
+        # The way of every call: written out where a function of its own would cost more than what it does.
+        running = current_call.get()
+        if running is not None and running.ended:
+            running = None
+        own = timeout is None and running is None
+        deadline = _now() + self._default_ns if own else self._deadline(timeout, running)
         link = self._link
         if link is None or link.sender.error is not None:
             link = self._connect(deadline)
@@ -112,7 +123,7 @@ class LogosAPIClient:
         return self._outcome(reply, link, method, timeout, deadline)
 
     def _deadline(self, timeout: float | None, call: RunningCall | None) -> int:
-        """By when a call of ours must have ended, which we make inside ``call`` (None: inside no call)."""
+        """By when a call must have ended that we make inside ``call`` (None: inside none)."""
         if timeout is None:
             deadline = _now() + self._default_ns
             return deadline if call is None or deadline < call.deadline else call.deadline
@@ -156,7 +167,7 @@ class LogosAPIClient:
 
     def _outcome(self, reply: bytes, link: CallLink, method: str, timeout: float | None, deadline: int) -> Any:
         """The value in the reply to a call, or the error that it carries, raised."""
-        payload = fr.plain_payload(reply, fr.REPLY, link.codec.ID)
+        payload = fr.plain_payload(reply, link.plain_reply)
         if payload is not None:
             try:
                 return link.codec.decode(payload)

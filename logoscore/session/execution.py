@@ -222,7 +222,8 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
     def end(self) -> None:
         """It has ended, and with it its turn."""
         self.ended = True
-        self.give_turn()
+        if self.turn:
+            self.give_turn()
 
 
 current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)

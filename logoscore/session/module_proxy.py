@@ -207,12 +207,15 @@ class ModuleProxy:
                 module=self.module,
                 method=method.name,
             )
+        # The way of every call: written out where a function of its own would cost more than what it does.
         args, kwargs = self._arguments(method, frame, link)
         if method.is_async and link.crowded:
             link.wait_for_room()
         gate = self.gate
         call = RunningCall(link.peer, frame.deadline, gate, link.before_wait, [gate])
-        link.register(frame.call_id, call)
+        link.running[frame.call_id] = call
+        if link.early_cancels:
+            link.cancel_early(frame.call_id, call)
         if not gate.try_enter() and not gate.enter(frame.deadline, call):
             link.settle(frame.call_id)
             return  # the caller has given up long since
@@ -223,9 +226,18 @@ class ModuleProxy:
             return
         if gate.limit > 1:
             link.hand_over()
+        result: Any = None
+        error: LogosError | None = None
+        token = current_call.set(call)
         try:
-            result, error = self._run(method, args, kwargs, call)
+            if call.cancelled:
+                error = CallCancelledError(f"{self.module}.{method.name} was cancelled before it ran")
+            else:
+                result = method.function(*args, **kwargs)
+        except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
+            error = self._raised(exc, method)
         finally:
+            current_call.reset(token)
             call.end()
         self._reply(method, frame, link, result, error)
 
@@ -238,21 +250,12 @@ class ModuleProxy:
         except BaseException as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
             self._end(method, frame, link, call, None, exc)
 
-    def _run(
-        self, method: Method, args: Any, kwargs: dict[str, Any], call: RunningCall
-    ) -> tuple[Any, LogosError | None]:
-        if call.cancelled:
-            return None, CallCancelledError(f"{self.module}.{method.name} was cancelled before it ran")
-        token = current_call.set(call)
-        try:
-            return method.function(*args, **kwargs), None
-        except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
-            if isinstance(exc, SystemExit) and self._on_exit is not None:
-                self._on_exit(exc.code)
-                raise _HostEnds from None
-            return None, self._as_error(exc, method)
-        finally:
-            current_call.reset(token)
+    def _raised(self, exc: BaseException, method: Method) -> LogosError:
+        """What a method has raised, as its caller gets it."""
+        if isinstance(exc, SystemExit) and self._on_exit is not None:
+            self._on_exit(exc.code)
+            raise _HostEnds from None
+        return self._as_error(exc, method)
 
     def _as_error(self, exc: BaseException, method: Method) -> LogosError:
         if self._transparent and isinstance(exc, LogosError):

@@ -28,7 +28,7 @@ from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationEr
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
-from logoscore.transport.frame import FOREVER, HEADER_SIZE
+from logoscore.transport.frame import FOREVER, HEADER_SIZE, REPLY, START
 
 __all__ = ["CallLink", "SyncWaiter", "Waiter"]
 
@@ -105,6 +105,7 @@ class CallLink:
         self.codec = codec
         self.channel = channel
         self.sender = channel.senders[0]
+        self.plain_reply = START.pack(REPLY, codec.ID, 0, 0)  # what the reply to most calls begins with
         self._receiver = channel.receivers[0]
         self._ids = itertools.count(1)
         self._pending: dict[int, Waiter] = {}
@@ -153,7 +154,9 @@ class CallLink:
         receive = self._receiver.receive
         try:
             while True:
-                until = self._next_look(deadline)
+                self._lead_until = FOREVER  # as in _next_look
+                until = self._next_look(deadline) if self._expiries else deadline
+                self._lead_until = until
                 data = receive(until)
                 if data is not None:
                     if _CALL_ID.unpack_from(data)[0] == call_id:

@@ -306,10 +306,9 @@ class ServingLink:
             self.early_cancels.pop(call_id, None)
             call.cancel()
 
-    def register(self, call_id: int, call: RunningCall) -> None:
-        """This call was read, and runs when it is its turn."""
-        self.running[call_id] = call
-        if self.early_cancels and call_id in self.early_cancels:
+    def cancel_early(self, call_id: int, call: RunningCall) -> None:
+        """This call was read: perhaps it was given up before."""
+        if call_id in self.early_cancels:
             self.early_cancels.pop(call_id, None)
             call.cancel()
 

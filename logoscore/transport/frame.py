@@ -30,6 +30,7 @@ __all__ = [
     "HEADER",
     "HEADER_SIZE",
     "NO_TOKEN",
+    "START",
     "Frame",
     "join_payload",
     "parse",
@@ -40,8 +41,8 @@ __all__ = [
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
 HEADER_SIZE: Final = HEADER.size
-_START: Final = struct.Struct("<BBHI")
-_VIEW_FROM: Final = 2048
+START: Final = struct.Struct("<BBHI")
+_VIEW_FROM: Final = 2048  # bytes; a smaller payload is quicker copied than viewed
 NO_TOKEN: Final = bytes(16)
 MAX_BUFFERS: Final = 1 << 16
 _COUNT: Final = struct.Struct("<I")
@@ -99,14 +100,15 @@ def parse_rest(data: bytes, header: tuple[int, int, int, int, int, int, bytes]) 
     end = HEADER_SIZE + name_length
     if end > size:
         raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {size}")
-    # A small payload is quicker copied than viewed.
     payload = data[end:] if size < _VIEW_FROM else memoryview(data)[end:]
     return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER_SIZE:end], payload)
 
 
-def plain_payload(data: bytes, kind: int, codec: int) -> bytes | memoryview | None:
-    """The payload of a nameless frame of that kind and codec without flags; None for any other frame."""
-    if len(data) < HEADER_SIZE or _START.unpack_from(data) != (kind, codec, 0, 0):
+def plain_payload(data: bytes, start: bytes) -> bytes | memoryview | None:
+    """The payload of a frame that begins with ``start``, which is ``START.pack(kind, codec, 0, 0)``: a nameless one
+    without flags. None for any other frame.
+    """
+    if not data.startswith(start) or len(data) < HEADER_SIZE:
         return None
     return data[HEADER_SIZE:] if len(data) < _VIEW_FROM else memoryview(data)[HEADER_SIZE:]
 

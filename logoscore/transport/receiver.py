@@ -165,7 +165,8 @@ class Receiver(Direction):
                 got = self.data.acquire(min(remaining, _LONGEST_PARK))
             if got:
                 break
-        self._spin.parked(_now() - began)
+        if self._units <= 0:  # else it may be one that we owed
+            self._spin.parked(_now() - began)
         if self.ring.words[0] != self.ring.read_cursor:
             self._units -= 1
             return True

@@ -48,6 +48,7 @@ _CHANCE: Final = 7  # characters of 5 bits: with pid and start time, the 30 char
 _HAS_TIMEDWAIT: Final = bool(posix_ipc.SEMAPHORE_TIMEOUT_SUPPORTED)
 #: How often a waiter without ``sem_timedwait`` looks (macOS only).
 _POLL_SECONDS: Final = 0.001
+_MAIN_THREAD: Final = threading.main_thread().ident
 
 
 class MemoryMaker(Protocol):
@@ -223,7 +224,7 @@ class Semaphore:
             return self.try_acquire()
         if self._main_thread is None:
             return self._poll(float("inf") if timeout is None else timeout)
-        if threading.get_ident() == threading.main_thread().ident:
+        if threading.get_ident() == _MAIN_THREAD:
             return self._main_thread.acquire(timeout)
         try:
             self._semaphore.acquire(timeout)

@@ -8,7 +8,7 @@ runs on another CPU. Rules:
 * The first look is a short one, about one wake-up. If it was in vain and the answer came soon after all, the next look is
   a long one: long enough for a peer that had to be woken first. So a caller who calls now and then is not woken himself.
 * A look in vain for an answer that did not come soon is followed by waits without any, twice as many each time: one, two,
-  four … So an idle, slow or crowded peer costs next to nothing, and a peer that has become quick is soon found out.
+  four … So an idle, slow or crowded peer costs next to nothing. A slow one that answers soon after all is quick again.
 * A long look in vain although the answer came soon after: then the peer sits on the same CPU, where nobody can answer
   while the other looks. The kernel often wakes a thread on its waker's CPU and leaves it there for good. The callee then
   moves to another CPU once and is free again (Linux; with the same doubling, so that a crowded machine is left in peace).
@@ -33,7 +33,7 @@ _LOOKS_PER_MICROSECOND: Final = 20  # measured: 40-60 ns a look; a budget is a n
 _SLICE: Final = 200  # looks between two moments at which other threads get the GIL
 _SHORT: Final = 4  # the first look is this part of the longest
 _LONGEST_REST: Final = 512  # waits
-_SOON_NS: Final = 150_000  # an answer within this would have been seen by a look, had the peer been free to run
+_SOON_NS: Final = 200_000  # an answer within this would have been seen by a look, had the peer been free to run
 _PATIENCE: Final = 4  # such answers before the callee moves
 
 
@@ -60,7 +60,18 @@ class SpinState:
         moves: whether this side may move to another CPU. Only one side of a channel may, or both would meet again.
     """
 
-    __slots__ = ("_crowded", "_missed", "_moves", "_next_move", "_next_rest", "_rest", "_ring", "_slices", "_spinner")
+    __slots__ = (
+        "_crowded",
+        "_lazy",
+        "_missed",
+        "_moves",
+        "_next_move",
+        "_next_rest",
+        "_rest",
+        "_ring",
+        "_slices",
+        "_spinner",
+    )
 
     def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
         self._spinner = spinner
@@ -70,6 +81,7 @@ class SpinState:
         self._rest = 0
         self._next_rest = 1
         self._missed = False
+        self._lazy = False  # it rests because the peer was slow
         self._crowded = 0
         self._next_move = _PATIENCE
 
@@ -78,12 +90,18 @@ class SpinState:
         if self._rest:
             self._rest -= 1
             return False
-        spinner = self._spinner
-        slices = self._slices
-        if not slices:
-            return False
+        if self._look(self._slices):
+            self._next_rest = 1
+            return True
+        self._rest = self._next_rest
+        self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
+        self._missed = True
+        return False
+
+    def _look(self, slices: int) -> bool:
         words = self._ring.words
         cursor = self._ring.read_cursor
+        spinner = self._spinner
         right = spinner.right
         with right as mine:
             try:
@@ -92,23 +110,23 @@ class SpinState:
                 for _ in repeat(None, slices):
                     for _ in repeat(None, _SLICE):
                         if words[0] != cursor:
-                            self._next_rest = 1
                             return True
                     spinner.let_others_run(0)
             finally:
                 if mine:
                     right.release()
-        self._rest = self._next_rest
-        self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
-        self._missed = True
         return False
 
     def parked(self, nanoseconds: int) -> None:
         """Learn from a park of that length."""
+        soon = nanoseconds <= _SOON_NS
         if not self._missed:
+            if soon and self._lazy:
+                self._look_again()  # it has become quick
             return
         self._missed = False
-        if nanoseconds > _SOON_NS:
+        self._lazy = not soon
+        if not soon:
             self._slices = self._spinner.shortest
             self._crowded = 0
         elif self._slices < self._spinner.longest:
@@ -123,6 +141,7 @@ class SpinState:
                     self._look_again()
 
     def _look_again(self) -> None:
+        self._lazy = False
         self._rest = 0
         self._next_rest = 1
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.frame import BUFFERS, HEADER, Frame, join_payload, parse, plain_payload, split_payload
+from logoscore.transport.frame import BUFFERS, HEADER, START, Frame, join_payload, parse, plain_payload, split_payload
 
 _any_flags = st.integers(0, 2**16 - 1)
 _headers = st.fixed_dictionaries(
@@ -160,10 +160,10 @@ def test_the_short_way_gives_what_the_long_way_gives_or_leaves_it_to_that(
     whole = _frame(header, flags, name, head)
     kind = data.draw(st.sampled_from([header["kind"], 16]))
     codec = data.draw(st.sampled_from([header["codec"], 0]))
-    payload = plain_payload(whole, kind, codec)
+    payload = plain_payload(whole, START.pack(kind, codec, 0, 0))
     if (kind, codec, flags, name) == (header["kind"], header["codec"], 0, b""):
         assert payload is not None
         assert bytes(payload) == head
     else:
         assert payload is None
-    assert plain_payload(whole[: HEADER.size - 1], kind, codec) is None
+    assert plain_payload(whole[: HEADER.size - 1], START.pack(kind, codec, 0, 0)) is None

@@ -32,7 +32,7 @@ def check(data: bytes) -> bool:
 
 def _check_plain(data: bytes) -> None:
     kind, codec = data[:2] if len(data) > 1 else (0, 0)
-    payload = fr.plain_payload(data, kind, codec)
+    payload = fr.plain_payload(data, fr.START.pack(kind, codec, 0, 0))
     if payload is not None:
         assert fr.parse(data)[2:] == (0, *fr.HEADER.unpack_from(data)[4:7], b"", payload)
 
