@@ -12,14 +12,14 @@ import gc
 import os
 import time
 from array import array
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.histogram import Histogram
 from benchmarks.machine import cpu_time_ns, precise_sleep
 
-__all__ = ["Plan", "Sample", "back_to_back", "measure", "on_schedule"]
+__all__ = ["Call", "Plan", "Sample", "back_to_back", "measure", "on_schedule", "timed"]
 
 Call = Callable[[], object]
 Clock = Callable[[], int]
@@ -33,6 +33,11 @@ class Plan:
     warmup_ns: int
     interval_ns: int = 0
 
+    @property
+    def seconds(self) -> float:
+        """How long it takes, if all is well."""
+        return (self.duration_ns + self.warmup_ns) / 1e9
+
     def to_dict(self) -> dict[str, int]:
         """For a caller that is a module."""
         return asdict(self)
@@ -42,19 +47,23 @@ class Plan:
 class Sample:
     """One peer, one variant, one round.
 
-    ``late`` is how long after its due time each call was sent; empty back to back.
+    ``late`` is how long after its due time each call was sent; empty back to back. ``operations`` is how much was done
+    where single operations were not timed. ``value`` is the figure of what is not a matter of calls: see
+    :data:`benchmarks.results.KINDS`.
     """
 
-    latency: Histogram
-    late: Histogram
-    wall_ns: int
-    caller_cpu_ns: int
-    callee_cpu_ns: int
+    latency: Histogram = field(default_factory=Histogram)
+    late: Histogram = field(default_factory=Histogram)
+    wall_ns: int = 0
+    caller_cpu_ns: int = 0
+    callee_cpu_ns: int = 0
+    operations: int = 0
+    value: float = 0.0
 
     @property
     def calls(self) -> int:
-        """How many calls were timed."""
-        return self.latency.count
+        """How many operations were done."""
+        return self.operations or self.latency.count
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -64,6 +73,8 @@ class Sample:
             "wall_ns": self.wall_ns,
             "caller_cpu_ns": self.caller_cpu_ns,
             "callee_cpu_ns": self.callee_cpu_ns,
+            "operations": self.operations,
+            "value": self.value,
         }
 
     @classmethod
@@ -75,6 +86,8 @@ class Sample:
             wall_ns=state["wall_ns"],
             caller_cpu_ns=state["caller_cpu_ns"],
             callee_cpu_ns=state["callee_cpu_ns"],
+            operations=state["operations"],
+            value=state["value"],
         )
 
 
@@ -101,11 +114,16 @@ def on_schedule(
     """Call at fixed times, at least once; returns nanoseconds from due to answered, and from due to sent.
 
     The times are fixed beforehand: a call that takes longer than the interval makes the next one late, not later due.
+    What has not been sent after three times the duration is given up, and not in the figures: they flatter whoever is as
+    late as that.
     """
     latencies, late = array("q"), array("q")
     due = clock()
+    giving_up = due + 3 * duration_ns
     for _ in range(max(1, duration_ns // interval_ns)):
         due += interval_ns
+        if clock() > giving_up:
+            break
         while (now := clock()) < due:
             sleep((due - now) / 1e9)
         call()
@@ -124,21 +142,34 @@ def measure(call: Call, callee: int, plan: Plan) -> Sample:
     if plan.interval_ns:
         with precise_sleep():
             on_schedule(call, plan.warmup_ns, plan.interval_ns)
-            return _timed(lambda: on_schedule(call, plan.duration_ns, plan.interval_ns), callee)
+            return timed(lambda: on_schedule(call, plan.duration_ns, plan.interval_ns), (callee,))
     back_to_back(call, plan.warmup_ns)
-    return _timed(lambda: (back_to_back(call, plan.duration_ns), array("q")), callee)
+    return timed(lambda: (back_to_back(call, plan.duration_ns), ()), (callee,))
 
 
-def _timed(loop: Callable[[], tuple[array[int], array[int]]], callee: int) -> Sample:
+def timed(
+    loop: Callable[[], tuple[Iterable[int], Iterable[int]]], callees: Sequence[int], operations: int = 0
+) -> Sample:
+    """What ``loop`` returns (latencies, latenesses), with the time and the CPU time that it took here and in ``callees``.
+
+    Args:
+        operations: done by one operation of the loop, where this is not 1.
+    """
     gc.collect()  # the loop shall not pay for what was before it; the collector itself stays on, as it is for users
     caller = os.getpid()
-    began, caller_before, callee_before = time.perf_counter_ns(), cpu_time_ns(caller), cpu_time_ns(callee)
+    began, caller_before, callee_before = time.perf_counter_ns(), cpu_time_ns(caller), _together(callees)
     latencies, late = loop()
-    caller_after, callee_after, ended = cpu_time_ns(caller), cpu_time_ns(callee), time.perf_counter_ns()
+    caller_after, callee_after, ended = cpu_time_ns(caller), _together(callees), time.perf_counter_ns()
+    latency = Histogram(latencies)
     return Sample(
-        latency=Histogram(latencies),
+        latency=latency,
         late=Histogram(late),
         wall_ns=ended - began,
         caller_cpu_ns=caller_after - caller_before,
         callee_cpu_ns=callee_after - callee_before,
+        operations=operations * latency.count,
     )
+
+
+def _together(pids: Sequence[int]) -> int:
+    return sum(cpu_time_ns(pid) for pid in pids)

@@ -16,9 +16,12 @@ from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped, unused-ignore]  # its types are a package of their own
 
-__all__ = ["allowed_cpus", "cpu_time_ns", "describe", "pin_to_one_cpu", "precise_sleep"]
+__all__ = ["allowed_cpus", "can_pin", "cpu_time_ns", "describe", "pinned", "precise_sleep"]
 
-_LIBRARIES: Final = ("logoscore", "msgspec", "posix_ipc", "pyzmq")
+_LIBRARIES: Final = (
+    "logoscore", "msgspec", "posix_ipc", "numpy", "pyzmq", "Pyro5", "rpyc", "grpcio", "iceoryx2", "ray", "PySide6",
+    "PySide6-Essentials",
+)  # fmt: skip
 _PR_SET_TIMERSLACK: Final = 29
 _PR_GET_TIMERSLACK: Final = 30
 
@@ -30,17 +33,26 @@ def allowed_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def pin_to_one_cpu() -> int:
-    """Confine this process, and all that it will start, to one CPU; returns its number.
+def can_pin() -> bool:
+    """Whether processes can be confined to CPUs here."""
+    return sys.platform == "linux"
+
+
+@contextmanager
+def pinned() -> Iterator[None]:
+    """Within this, this process, and all that it starts, has one CPU. (What it starts keeps it.)
 
     Raises:
         OSError: this system cannot.
     """
     if sys.platform != "linux":
         raise OSError(f"{sys.platform} has no os.sched_setaffinity")
-    cpu = max(os.sched_getaffinity(0))  # interrupts tend to be served by the first
-    os.sched_setaffinity(0, {cpu})
-    return cpu
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})  # interrupts tend to be served by the first
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cpu_time_ns(pid: int) -> int:

@@ -24,10 +24,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from benchmarks.burners import burning
 from benchmarks.histogram import Histogram
 from benchmarks.loops import Sample
-from benchmarks.machine import allowed_cpus
 from benchmarks.results import Outcome, Row, Settings
 from logoscore import PluginInterface, invokable
 from logoscore.errors import LogosError, ModuleCrashedError
@@ -40,9 +38,9 @@ __all__ = ["DEATHS", "NAME", "run", "steps"]
 NAME: Final = "crash-notice"
 GOAL_MS: Final = 50
 _PATIENCE: Final = 60.0
+_MOST_ROUNDS: Final = 5
 _EACH: Final = 4
 """Deaths of each kind in each round; one in a quick run."""
-_QUICK_ROUNDS: Final = 2
 
 
 def _overflow_stack() -> None:
@@ -127,7 +125,11 @@ _WAITERS: Final = {"app": "logoscore, the app waits", "module": "logoscore, anot
 
 def steps(settings: Settings) -> int:
     """How many steps are announced."""
-    return settings.rounds * len(DEATHS)
+    return _rounds(settings) * len(DEATHS)
+
+
+def _rounds(settings: Settings) -> int:
+    return min(settings.rounds, _MOST_ROUNDS)
 
 
 def run(settings: Settings, progress: Callable[[str], None]) -> Outcome:
@@ -141,12 +143,10 @@ def run(settings: Settings, progress: Callable[[str], None]) -> Outcome:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="logoscore-bench-"))
             core = stack.enter_context(Core(entry_points=False))
             core.load_plugin(BenchWaiter)
-            if settings.busy:
-                stack.enter_context(burning(allowed_cpus()))
-            for number in range(settings.rounds):
+            for number in range(_rounds(settings)):
                 for how in DEATHS:
-                    progress(f"round {number + 1}/{settings.rounds} {how}")
-                    _measure(core, how, Path(folder, "clock"), 1 if settings.rounds <= _QUICK_ROUNDS else _EACH, rows)
+                    progress(f"round {number + 1}/{_rounds(settings)} {how}")
+                    _measure(core, how, Path(folder, "clock"), 1 if settings.quick else _EACH, rows)
     except (LogosError, OSError, RuntimeError) as exc:
         outcome.failed["logoscore"] = f"{type(exc).__name__}: {exc}"
     outcome.rows = list(rows.values())
@@ -163,7 +163,7 @@ def _measure(core: Core, how: str, clock: Path, deaths: int, rows: dict[tuple[st
             times[who].append(took)
     wall = time.perf_counter_ns() - began
     for who, values in times.items():
-        rows[who, how].samples.append(Sample(Histogram(values), Histogram(), wall, 0, 0))
+        rows[who, how].samples.append(Sample(Histogram(values), wall_ns=wall))
 
 
 def _one_death(core: Core, how: str, clock: Path) -> dict[str, int]:
