@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 WORKERS ?= 4
 
-.PHONY: demo test lint types layers check bench fuzz chaos clean
+.PHONY: demo test lint types layers check bench bench-peers hotpath fuzz chaos clean
 
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
@@ -22,10 +22,16 @@ types: $(VENV)/.installed
 layers: $(VENV)/.installed
 	$(VENV)/bin/lint-imports
 
-check: lint types layers test ## all that CI runs
+check: lint types layers hotpath test ## all that CI runs
 
-bench: $(VENV)/.installed ## measure against multiprocessing.Pipe and pyzmq on this machine
-	$(PY) -m benchmarks $(ARGS)
+bench: $(VENV)/.installed ## measure against whatever is installed, some minutes; report in bench.html and bench.json; ARGS="--compare old.json"
+	$(PY) -m benchmarks --json bench.json --html bench.html $(ARGS)
+
+bench-peers: $(VENV)/.installed ## install all that `make bench` can measure beside us (500 MB)
+	$(PY) -m pip --quiet --disable-pip-version-check install ".[bench-peers]"
+
+hotpath: $(VENV)/.installed ## count what one hot call executes, and compare with the budget; ARGS=--accept makes today's counts the budget
+	$(PY) -m benchmarks.hotpath $(ARGS)
 
 FUZZ_SECONDS = $(or $(SECONDS),60)
 fuzz: $(VENV)/.installed ## look for bytes that break a reader: SECONDS=60 in all, or RUNS=n for each subject; ARGS="--keep codec"

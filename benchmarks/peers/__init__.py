@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 from benchmarks.peers.running import CALL, CONNECT, EVENTS, PIPELINE, TRANSFER, Running
 
-__all__ = ["BASELINE", "MODULE", "OURS", "PEERS", "Entry", "Peer", "Target", "create", "offering"]
+__all__ = ["BASELINE", "MODULE", "OURS", "PEERS", "Entry", "Peer", "Target", "create", "library", "offering"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Peer(Protocol):
     """One way to call another process. Made in the caller's process; making it starts nothing."""
 
     title: ClassVar[str]
-    """What the report calls it: the library, and what exactly is done with it."""
+    """What the report calls it: the library, and after a colon what one call does."""
 
     ours: ClassVar[bool]
     """Whether it is this project: the report then says what it wins and loses against the others."""
@@ -88,6 +88,11 @@ class Peer(Protocol):
 def offering(feature: str) -> tuple[str, ...]:
     """The peers that offer it."""
     return tuple(name for name, entry in PEERS.items() if feature in entry.offers)
+
+
+def library(title: str) -> str:
+    """The title without what one call does, for when something else is measured."""
+    return title.partition(":")[0]
 
 
 def create(name: str, target: Target | None = None) -> Peer:

@@ -28,7 +28,7 @@ _PATIENCE: Final = 30.0
 class GRPC:
     """A generic handler, a pool of four threads in the server, one channel for all threads of the client."""
 
-    title: ClassVar[str] = "gRPC Unix socket, unary add(1, 2), struct"
+    title: ClassVar[str] = "gRPC, Unix socket: add(1, 2), struct"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -77,14 +77,14 @@ class _Iceoryx:
 class Polling(_Iceoryx):
     """Asks without end on both sides."""
 
-    title: ClassVar[str] = "iceoryx2, bare u64, busy polling"
+    title: ClassVar[str] = "iceoryx2, busy polling: bare u64"
     waits: ClassVar[bool] = False
 
 
 class Waiting(_Iceoryx):
     """Sleeps on both sides until notified."""
 
-    title: ClassVar[str] = "iceoryx2, bare u64, waiting for its event"
+    title: ClassVar[str] = "iceoryx2, waiting: bare u64"
     waits: ClassVar[bool] = True
 
 

@@ -32,7 +32,7 @@ class _Ours:
 class AppToModule(_Ours):
     """The app calls a module."""
 
-    title: ClassVar[str] = "logoscore, app → module, add(1, 2)"
+    title: ClassVar[str] = "logoscore, app → module: add(1, 2)"
 
     @contextmanager
     def running(self) -> Iterator[Running]:
@@ -55,7 +55,7 @@ class AppToModule(_Ours):
 class ModuleToModule(_Ours):
     """A module calls a module, within a call that the app has made to it; the times are taken inside."""
 
-    title: ClassVar[str] = "logoscore, module → module, add(1, 2)"
+    title: ClassVar[str] = "logoscore, module → module: add(1, 2)"
 
     @contextmanager
     def running(self) -> Iterator[Running]:
@@ -91,7 +91,7 @@ class Arrays(_Ours):
 class Results(_Ours):
     """Large results: the other direction. What is looked at is looked at by the caller."""
 
-    title: ClassVar[str] = "logoscore, module → app, bytes as result"
+    title: ClassVar[str] = "logoscore, module → app, bytes"
 
     @contextmanager
     def running(self) -> Iterator[Running]:

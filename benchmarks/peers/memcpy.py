@@ -14,7 +14,7 @@ from benchmarks.peers.running import Payload, Running, WrongAnswerError, glimpse
 class Memcpy:
     """Into memory that has been used before, as it would be into a recycled buffer."""
 
-    title: ClassVar[str] = "memcpy into used memory (floor)"
+    title: ClassVar[str] = "floor, memcpy into used memory"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -37,7 +37,7 @@ _Manager.register("Adder", Adder)
 class Managers:
     """A method by its name, values pickled, a random key shared by all; each thread has a connection of its own."""
 
-    title: ClassVar[str] = "multiprocessing.managers, add(1, 2)"
+    title: ClassVar[str] = "multiprocessing.managers: add(1, 2)"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

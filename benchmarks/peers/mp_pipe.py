@@ -22,7 +22,7 @@ _WINDOW: Final = 256
 class Pipe:
     """``send_bytes`` and ``recv_bytes``: no pickling, no dispatch, nobody to authenticate."""
 
-    title: ClassVar[str] = "multiprocessing.Pipe, bytes"
+    title: ClassVar[str] = "multiprocessing.Pipe: bytes"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

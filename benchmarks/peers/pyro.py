@@ -20,7 +20,7 @@ from benchmarks.peers.server import Server, end_with_parent
 class Pyro:
     """A method by its name, values through serpent; a proxy for each thread, as a proxy belongs to one."""
 
-    title: ClassVar[str] = "Pyro5 Unix socket, add(1, 2)"
+    title: ClassVar[str] = "Pyro5, Unix socket: add(1, 2)"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -23,7 +23,7 @@ _PATIENCE_MS: Final = 10_000
 class QtRemoteObjects:
     """The caller waits with ``waitForFinished``, so its thread turns an event loop for each call."""
 
-    title: ClassVar[str] = "Qt Remote Objects (PySide6), add(1, 2)"
+    title: ClassVar[str] = "Qt Remote Objects, PySide6: add(1, 2)"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

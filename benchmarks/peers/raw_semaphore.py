@@ -22,7 +22,7 @@ _SIZE: Final = len(PAYLOAD)
 class Semaphores:
     """Both sides sleep in ``sem_wait``: no spinning, no framing, no bounds."""
 
-    title: ClassVar[str] = "two semaphores and shared memory, bytes (floor)"
+    title: ClassVar[str] = "floor, semaphores + shared memory: bytes"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

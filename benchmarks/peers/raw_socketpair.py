@@ -20,7 +20,7 @@ _LARGE: Final = b"L"  # the first byte of a message of 16 that announces a large
 class SocketPair:
     """Two ends of an ``AF_UNIX`` stream; a small message arrives in one piece."""
 
-    title: ClassVar[str] = "raw socketpair, bytes (floor)"
+    title: ClassVar[str] = "floor, socketpair: bytes"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -18,7 +18,7 @@ from benchmarks.peers.running import Payload, Running, WrongAnswerError, glimpse
 class Ray:
     """Values pickled; what is large lies in its object store and is read in place, as numpy's or as bytes."""
 
-    title: ClassVar[str] = "Ray actor, add(1, 2)"
+    title: ClassVar[str] = "Ray actor: add(1, 2)"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -24,7 +24,7 @@ _PATIENCE: Final = 30.0
 class RPyC:
     """A service's method by its name, values through brine; a connection for each thread."""
 
-    title: ClassVar[str] = "RPyC Unix socket, add(1, 2)"
+    title: ClassVar[str] = "RPyC, Unix socket: add(1, 2)"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -24,7 +24,7 @@ _LARGE: Final = 2048  # bytes from which a message is taken for a payload, and o
 class ZeroMQ:
     """One context with its default of one I/O thread on either side."""
 
-    title: ClassVar[str] = "pyzmq REQ/REP ipc, bytes"
+    title: ClassVar[str] = "pyzmq, ipc: bytes"
     ours: ClassVar[bool] = False
 
     def unavailable(self) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reports.axes import Axis, tick_text
 from benchmarks.reports.plots import Dots, Lines
 from benchmarks.reports.svg import COLOURS, OURS
 
@@ -47,17 +49,23 @@ def _dots(axis: Any, plot: Dots) -> None:
         axis.annotate(
             f"{mark.middle:.3g}", (mark.high, place), (7, -3), textcoords="offset points", fontsize=8, color=colour
         )
+    scale = Axis([value for mark in plot.marks for value in (mark.low, mark.high)], 0, 1)
+    ticks = scale.ticks()
+    axis.set_xlim(ticks[0], ticks[-1])
+    axis.set_xticks(ticks, [tick_text(tick) for tick in ticks], fontsize=8)
+    axis.minorticks_off()
     axis.set_yticks(range(len(plot.marks)), [mark.name for mark in reversed(plot.marks)], fontsize=8)
     for label, mark in zip(axis.get_yticklabels(), reversed(plot.marks), strict=True):
         label.set_fontweight("bold" if mark.ours else "normal")
 
 
 def _lines(axis: Any, plot: Lines) -> None:
-    others = iter(COLOURS)
+    others, ours = cycle(COLOURS), cycle(("-", "--", ":"))
     for line in plot.lines:
         colour = OURS if line.ours else next(others)
+        style = next(ours) if line.ours else "-"
         xs, ys = zip(*line.points, strict=True)
-        axis.plot(xs, ys, "o-", color=colour, linewidth=2.4 if line.ours else 1.4, markersize=3, label=line.name)
+        axis.plot(xs, ys, f"o{style}", color=colour, linewidth=2.4 if line.ours else 1.4, markersize=3, label=line.name)
     if plot.y_log:
         axis.set_yscale("log")
     axis.set_ylabel(plot.y_label, fontsize=9)

@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]  # its types are a 
 from benchmarks.caller import Caller, PeerFailedError
 from benchmarks.loops import Plan, Sample
 from benchmarks.machine import cpu_time_ns
+from benchmarks.peers import library
 from benchmarks.peers.running import CALL, RoundTrips
 from benchmarks.results import Outcome, Row, Settings
 from benchmarks.scenarios.matrix import Progress, chosen, ns, started
@@ -45,8 +46,8 @@ def run(settings: Settings, progress: Progress) -> Outcome:
     seconds = _QUICK_SECONDS if settings.quick else _SECONDS
     with started(_peers(settings), settings, outcome, progress) as callers:
         rows = [
-            (peer, Row(peer, caller.title, "CPU time", caller.ours, kind="cpu"),
-             Row(peer, caller.title, "wake-ups", caller.ours, kind="wake-ups"))
+            (peer, Row(peer, library(caller.title), "CPU time", caller.ours, kind="cpu"),
+             Row(peer, library(caller.title), "wake-ups", caller.ours, kind="wake-ups"))
             for peer, caller in callers.items()
         ]  # fmt: skip
         for peer, caller in callers.items():

@@ -125,7 +125,7 @@ def _one_by_one(settings: Settings, folder: Path, outcome: Outcome, progress: Pr
 def _hot_calls(settings: Settings, number: int, call: Callable[[], object], pid: int, pipe: Caller) -> list[Row]:
     """The hot call, and the pipe's, in turns."""
     plan = Plan(ns(settings.hot_seconds), ns(settings.hot_warmup))
-    ours = Row(OURS, "logoscore, app → module, add(1, 2)", f"hot, {number} loaded", True, x=number)
+    ours = Row(OURS, "logoscore, app → module: add(1, 2)", f"hot, {number} loaded", True, x=number)
     theirs = Row(BASELINE, pipe.title, ours.variant, x=number)
     for _ in range(2 if settings.quick else _LOOKS):
         ours.samples.append(measure(call, pid, plan))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from benchmarks.burners import burning
 from benchmarks.caller import Caller, PeerFailedError, PeerUnavailableError
 from benchmarks.machine import allowed_cpus, pinned
-from benchmarks.peers import MODULE, PEERS
+from benchmarks.peers import MODULE, PEERS, library
 from benchmarks.peers.running import CALL, CONNECT, Job
 from benchmarks.results import LATENCY, Outcome, Row, Settings
 
@@ -71,7 +71,9 @@ def run(
         if busy:
             stack.enter_context(burning(allowed_cpus()))
         rows = {
-            (peer, cell.variant): Row(peer, caller.title, cell.variant, caller.ours, kind=cell.kind, x=cell.x)
+            (peer, cell.variant): Row(
+                peer, _title(caller, feature), cell.variant, caller.ours, kind=cell.kind, x=cell.x
+            )
             for cell in cells
             for peer, caller in callers.items()
         }
@@ -124,6 +126,10 @@ def rotated(peers: list[str], by: int) -> list[str]:
     """Beginning with another one each time."""
     by %= max(len(peers), 1)
     return peers[by:] + peers[:by]
+
+
+def _title(caller: Caller, feature: str) -> str:
+    return caller.title if feature in (CALL, CONNECT) else library(caller.title)
 
 
 def _rounds(settings: Settings, cell: Cell) -> int:
