@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -18,9 +20,8 @@ MARK = "LOGOS_BENCHMARK_TEST"
 class Run:
     """``python -m benchmarks`` with a temporary directory of its own, and a mark that all its processes inherit."""
 
-    def __init__(self, folder: Path) -> None:
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
+    def __init__(self) -> None:
+        self.temporary = Path(tempfile.mkdtemp(prefix="b-"))  # a short path: names of sockets have at most 107 bytes
         self.mark = uuid.uuid4().hex
         self.environment = {**os.environ, "TMPDIR": str(self.temporary), MARK: self.mark}
 
@@ -45,3 +46,9 @@ class Run:
     def assert_nothing_left(self) -> None:
         wait_until(lambda: not self.processes(), what="everything has ended")
         assert list(self.temporary.iterdir()) == []
+
+    def close(self) -> None:
+        """Kill what is left."""
+        for process in self.processes():
+            process.kill()
+        shutil.rmtree(self.temporary, ignore_errors=True)

@@ -45,6 +45,7 @@ class Tally:
     def start(self) -> None:
         """From now on, also in the functions that have called this one."""
         frame: FrameType | None = sys._getframe(1)
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 looks here, and only at this moment, whether anybody cares
         sys.settrace(self._trace)
         while frame is not None:
             frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = self._trace, True, False

@@ -19,9 +19,14 @@ _PATIENCE: Final = 5.0
 
 
 class Server:
-    """``target(*args)`` in a spawned process; a context manager that ends it."""
+    """``target(*args)`` in a spawned process; a context manager that ends it.
 
-    def __init__(self, target: Callable[..., None], *args: Any) -> None:
+    Args:
+        ends_itself: it returns when it is time to, and has something to clean up: so it is waited for first.
+    """
+
+    def __init__(self, target: Callable[..., None], *args: Any, ends_itself: bool = False) -> None:
+        self._ends_itself = ends_itself
         self._process = multiprocessing.get_context("spawn").Process(target=target, args=args)
         self._process.start()
 
@@ -37,8 +42,9 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # What it serves needs no farewell.
-        self._process.terminate()
+        if self._ends_itself:
+            self._process.join(_PATIENCE)
+        self._process.terminate()  # what else it serves needs no farewell
         self._process.join(_PATIENCE)
         if self._process.is_alive():
             self._process.kill()

@@ -69,9 +69,9 @@ class _Started:
 
 def _started(stack: ExitStack, target: Callable[..., None], *args: Any) -> _Started:
     near, far = multiprocessing.Pipe()
-    stack.enter_context(near)
     with far:
-        server = stack.enter_context(Server(target, far, *args))
+        server = stack.enter_context(Server(target, far, *args, ends_itself=True))
+    stack.enter_context(near)  # closed first, at which the server ends
     return _Started(near, server.pid)
 
 

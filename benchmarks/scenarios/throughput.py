@@ -91,6 +91,8 @@ def _sizes(settings: Settings) -> list[Cell]:
 
 
 def _rounds_of(size: int) -> int | None:
+    if size >= 1024 * _MIB:
+        return 1  # making the payloads alone takes seconds
     return _ROUNDS_OF_LARGE if size >= 256 * _MIB else None
 
 

@@ -51,11 +51,10 @@ class Worker(PluginInterface):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    run = Run(tmp_path)
+def run() -> Iterator[Run]:
+    run = Run()
     yield run
-    for process in run.processes():
-        process.kill()
+    run.close()
 
 
 def measured(run: Run, folder: Path, *arguments: str, status: int = 0) -> tuple[Any, str]:

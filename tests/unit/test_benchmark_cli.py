@@ -26,11 +26,10 @@ needs_pyzmq = pytest.mark.skipif(importlib.util.find_spec("zmq") is None, reason
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    run = Run(tmp_path)
+def run() -> Iterator[Run]:
+    run = Run()
     yield run
-    for process in run.processes():
-        process.kill()
+    run.close()
 
 
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
