@@ -22,8 +22,8 @@ INSTRUCTIONS: Final = "instructions"
 CALLS: Final = "calls"
 C_CALLS: Final = "C calls"
 
-WAITS_AT: Final = "logoscore.transport.channel.Receiver.receive"
-"""The function that waits for a message."""
+WAITS_AT: Final = ".Receiver.receive"
+"""How the name of the function ends that waits for a message."""
 _MOMENT: Final = 0.002
 
 Counts = dict[str, dict[str, int]]
@@ -79,7 +79,7 @@ class Tally:
             frame.f_trace_opcodes, frame.f_trace_lines = True, False
             name = _name(frame)
             self._counts[CALLS][name] += 1
-            if name == WAITS_AT:
+            if name.endswith(WAITS_AT):
                 self.waits += 1
                 time.sleep(_MOMENT)
         return self._trace
