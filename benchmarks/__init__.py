@@ -1,6 +1,7 @@
-"""What a call costs, here and elsewhere, measured in one run. ``python -m benchmarks``; see ``benchmarks/README.md``.
+"""What calls between processes cost, here and elsewhere, measured in one run. ``python -m benchmarks``; see ``README.md``.
 
-__main__ (command line) ─▶ scenarios/* (what is measured, in which order) ─▶ caller ─▶ one process per peer
-                        ─▶ report (table, verdict, JSON)                              ├ peers/* (how to call it)
-                                                                                      └ loops (how to time it)
+options ─▶ __main__ ─▶ scenarios/* (what is measured, in which order) ─▶ caller ─▶ one process per peer
+                    ─▶ reports/* (text, JSON, HTML, PNG, Markdown)                  ├ peers/* (how to call it)
+                    ─▶ compare (with a run before), goals                           └ loops (how to time it)
+hotpath/ counts, where times are not repeatable.
 """
