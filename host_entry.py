@@ -18,7 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--control-fd", type=int, required=True, help="descriptor of the control pipe")
     arguments = parser.parse_args(argv)
 
-    from logoscore.host import run_host
+    from logoscore.boot import import_host
+
+    run_host = import_host()
 
     try:
         return run_host(arguments.control_fd)

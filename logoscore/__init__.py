@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from logoscore import errors
 from logoscore.errors import *  # noqa: F403
 from logoscore.errors import __all__ as _errors_all
-from logoscore.interface import Event, LogosResult, MethodInfo, ParameterInfo, PluginInterface, invokable
 
 if TYPE_CHECKING:  # "X as X": type checkers see it as exported
     from logoscore.core import Core as Core
@@ -34,6 +33,12 @@ if TYPE_CHECKING:  # "X as X": type checkers see it as exported
     from logoscore.functions import set_plugins_dir as set_plugins_dir
     from logoscore.functions import start as start
     from logoscore.functions import unload_plugin as unload_plugin
+    from logoscore.interface import Event as Event
+    from logoscore.interface import LogosResult as LogosResult
+    from logoscore.interface import MethodInfo as MethodInfo
+    from logoscore.interface import ParameterInfo as ParameterInfo
+    from logoscore.interface import PluginInterface as PluginInterface
+    from logoscore.interface import invokable as invokable
     from logoscore.metadata import Metadata as Metadata
     from logoscore.plugins.hookspecs import hookimpl as hookimpl
     from logoscore.policy import AccessRequest as AccessRequest
@@ -54,6 +59,12 @@ if TYPE_CHECKING:  # "X as X": type checkers see it as exported
 # Where each public name lives. Imported when first used: a module's host needs few of them, and its start is counted.
 _HOMES = {
     "Core": "core",
+    "Event": "interface",
+    "LogosResult": "interface",
+    "MethodInfo": "interface",
+    "ParameterInfo": "interface",
+    "PluginInterface": "interface",
+    "invokable": "interface",
     "Metadata": "metadata",
     "hookimpl": "plugins.hookspecs",
     "AccessRequest": "policy",
@@ -80,7 +91,7 @@ _HOMES = {
 )  # fmt: skip
 
 __all__ = [
-    "Event", "LogosResult", "MethodInfo", "ParameterInfo", "PluginInterface", "errors", "invokable",
+    "errors",
     *_HOMES, *_errors_all,
 ]  # fmt: skip
 

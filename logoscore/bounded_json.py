@@ -23,7 +23,7 @@ _LEAST_INT = -(1 << 63)
 _GREATEST_INT = (1 << 64) - 1
 
 # The closing quote is optional and the repeats possessive: linear on every input, also on a string that never ends.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = r'(?s:"(?:[^"\\]++|\\.)*+"?|[\[\]{}])'
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
@@ -51,7 +51,7 @@ def loads(data: bytes) -> Any:
     except UnicodeDecodeError as exc:
         raise WrongValueError(f"is not UTF-8: byte {data[exc.start]:#04x} at offset {exc.start}") from exc
     depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
+    for match in re.finditer(_STRING_OR_BRACKET, text):
         depth += _STEPS.get(match.group(), 0)
         if depth > MAX_DEPTH:
             raise WrongValueError(_too_deep())

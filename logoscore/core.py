@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from logoscore.interface import MethodInfo, PluginInterface
-from logoscore.limits import app_limits
+from logoscore.limit_rules import app_limits
 from logoscore.metadata import BUILTIN_NAMES
 from logoscore.plugins.spec import DiscoveryFailure
 from logoscore.policy import AccessRequest, Decision

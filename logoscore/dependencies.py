@@ -5,6 +5,7 @@ Pure. Both walks keep their own stack: a chain of thousands of modules must not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def _comparable(version: str) -> Version:
     """
     from packaging.version import InvalidVersion, Version
 
-    semantic = SEMVER.fullmatch(version)
+    semantic = re.fullmatch(SEMVER, version)
     if semantic is None:
         return Version(version)
     try:

@@ -23,24 +23,19 @@ from typing import Any, Final
 from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
 from logoscore.farewell import Farewell, restore_state
 from logoscore.limits import Limits
-from logoscore.metadata import DEFAULT_WORKERS, parse_metadata
+from logoscore.metadata import DEFAULT_WORKERS, known_metadata
 from logoscore.session.execution import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
 from logoscore.transport.spin import Spinner
 
-__all__ = ["run_host", "spawned_main"]
+__all__ = ["run_host"]
 
 _MAX_CONTROL_MESSAGE: Final = 1 << 30  # the core is trusted; a class shipped by the app may be large
 _BUILTIN_SOURCE: Final = "builtin"
 _CREDENTIALS: Final = struct.Struct("3i")  # of a socket's other end: pid, uid, gid
 _NO_CONTROL: Final = 70  # exit code of a host whose control thread failed (EX_SOFTWARE)
-
-
-def spawned_main(control_fd: int) -> None:
-    """The target of a host started by multiprocessing."""
-    raise SystemExit(run_host(control_fd))
 
 
 def run_host(control_fd: int) -> int:
@@ -73,7 +68,7 @@ class Host:
     def __init__(self, pipe: ControlPipe, bootstrap: m.Bootstrap) -> None:
         self._pipe = pipe
         self._bootstrap = bootstrap
-        self._metadata = parse_metadata(bootstrap.metadata, f"{bootstrap.path}/metadata.json")
+        self._metadata = known_metadata(bootstrap.metadata)
         self._limits = Limits(**bootstrap.limits)  # type: ignore[arg-type]  # the core has checked them
         self._node = Node(
             bootstrap.name,
@@ -212,8 +207,6 @@ class Host:
         self._exit_code = 1
 
     def _api(self) -> Any:
-        from pathlib import Path
-
         from logoscore.session.api import LogosAPI
 
         bootstrap = self._bootstrap
@@ -221,8 +214,8 @@ class Host:
             self._node,
             metadata=self._metadata,
             instance_id=bootstrap.instance,
-            persistence_path=Path(bootstrap.persistence_path) if bootstrap.persistence_path is not None else None,
-            include=tuple(Path(path) for path in bootstrap.include),
+            persistence_path=bootstrap.persistence_path,
+            include=bootstrap.include,
         )
 
 

@@ -24,10 +24,12 @@ from multiprocessing import context, popen_spawn_posix, process, reduction, spaw
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["HostCommand", "HostProcess", "find_host", "host_python", "start_host"]
+from logoscore.boot import HostProcess, main
+
+__all__ = ["HostCommand", "SpawnPopen", "StartedHost", "find_host", "host_python", "start_host"]
 
 
-class HostProcess(Protocol):
+class StartedHost(Protocol):
     """A started host, as its supervisor sees it."""
 
     pid: int | None
@@ -57,7 +59,7 @@ def _start(argv: Sequence[str], fds: Sequence[int], stderr_fd: int) -> int:
 # --- by multiprocessing ---------------------------------------------------------------------------------------------
 
 
-class _Popen(popen_spawn_posix.Popen):
+class SpawnPopen(popen_spawn_posix.Popen):
     """spawn's Popen without the two things that an embedded host must not have: the app's main, and the tracker."""
 
     def _launch(self, process_obj: process.BaseProcess) -> None:
@@ -76,7 +78,7 @@ class _Popen(popen_spawn_posix.Popen):
             opened += [child_reads, parent_writes]
             command = spawn.get_command_line(pipe_handle=child_reads)
             command[0] = host_python()
-            self._fds.extend([child_reads, child_end])  # type: ignore[attr-defined]  # not in typeshed
+            self._fds.extend([child_reads, child_end, process_obj.control_fd])  # type: ignore[attr-defined]  # not in typeshed
             self.pid = _start(command, self._fds, process_obj.stderr_fd)  # type: ignore[attr-defined]
             self.sentinel = sentinel
             opened.remove(sentinel)
@@ -86,6 +88,9 @@ class _Popen(popen_spawn_posix.Popen):
         finally:
             for fd in opened:
                 os.close(fd)
+
+
+HostProcess.start_by = SpawnPopen
 
 
 def _preparation_data(name: str) -> dict[str, Any]:
@@ -106,17 +111,8 @@ def _preparation_data(name: str) -> dict[str, Any]:
     return data
 
 
-class _Process(context.SpawnProcess):
-    stderr_fd: int
-    """Where its stderr goes: a number of this process, of no meaning to the host."""
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
-        return _Popen(process_obj)
-
-
 class _SpawnedHost:
-    def __init__(self, host: _Process) -> None:
+    def __init__(self, host: HostProcess) -> None:
         self._popen = host._popen  # type: ignore[attr-defined]
         self._host = host
         self._status: int | None = None
@@ -224,7 +220,7 @@ class _ForeignHost:
         return self._status
 
 
-def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand | None) -> HostProcess:
+def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand | None) -> StartedHost:
     """Start a host that speaks on ``control_fd`` and writes its stderr to ``stderr_fd``; both stay the caller's.
 
     Raises:
@@ -232,26 +228,9 @@ def start_host(name: str, control_fd: int, stderr_fd: int, command: HostCommand 
     """
     if command is not None:
         return _ForeignHost(_start([*command.argv, "--control-fd", str(control_fd)], [control_fd], stderr_fd))
-    from logoscore.host import spawned_main
-
-    host = _Process(target=spawned_main, name=f"logos_host {name}", args=(_Descriptor(control_fd),))
-    host.stderr_fd = stderr_fd
+    host = HostProcess(target=main, name=f"logos_host {name}", args=(control_fd,))
+    host.control_fd, host.stderr_fd = control_fd, stderr_fd
     host.start()
     # We reap it ourselves. Left there, multiprocessing would join it at exit, also in a forked child that cannot.
     process._children.discard(host)  # type: ignore[attr-defined]
     return _SpawnedHost(host)
-
-
-class _Descriptor:
-    """A descriptor that travels to a spawned child when it is pickled."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _detach, (reduction.DupFd(self._fd),)
-
-
-def _detach(duplicate: Any) -> int:
-    fd: int = duplicate.detach()
-    return fd

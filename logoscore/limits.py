@@ -1,4 +1,4 @@
-"""What a module may use of the machine: its limits, who sets them, and what one of them did.
+"""What a module may use of the machine: its limits, and what one of them did. Who sets them: ``limit_rules.py``.
 
     metadata "limits" ──┐
     app's "*"         ──┼─▶ effective_limits ─▶ Bootstrap ─▶ Limits.apply, in the host, before its second thread
@@ -6,10 +6,9 @@
 
 Rules:
 
-1. For each key the app's value for the module wins, then the app's ``"*"``, then the metadata's.
-2. A limit that the system refuses, or under which the host could not even work, fails the load by its name.
-3. Whatever runs into a limit says so: ``note`` for an exception, ``blame`` for the end of a process.
-4. Only :meth:`Limits.apply` and :func:`cpu_seconds` touch the system; what macOS does differently stays in ``apply``.
+1. A limit that the system refuses, or under which the host could not even work, fails the load by its name.
+2. Whatever runs into a limit says so: ``note`` for an exception, ``blame`` for the end of a process.
+3. Only :meth:`Limits.apply` and :func:`cpu_seconds` touch the system; what macOS does differently stays in ``apply``.
 
 ``address_space`` counts all that is mapped, used or not: the interpreter, libraries, the stack of each thread (8 MiB as a
 rule), channels. A host alone takes about 60 MiB on Linux, and one thread with its stack for each peer.
@@ -18,26 +17,17 @@ rule), channels. A host alone takes about 60 MiB on Linux, and one thread with i
 from __future__ import annotations
 
 import errno
-import math
 import os
 import sys
 import threading
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from logoscore.bounded_json import WrongValueError, kind
+import msgspec
+
 from logoscore.errors import ModuleLoadError
 
-__all__ = ["EVERY_MODULE", "NO_LIMITS", "Limits", "app_limits", "check_limits", "cpu_seconds", "effective_limits"]
+__all__ = ["NO_LIMITS", "Limits", "cpu_seconds"]
 
-EVERY_MODULE: Final = "*"
-"""The key of the app's limits for all modules; the built-in ones excepted."""
-
-_LARGEST: Final = 1 << 62
-_MOST_NICE: Final = 39  # from one end of the range to the other
-_SMALLEST: Final = {"address_space": 1, "cpu_time": 1, "open_files": 1, "core_size": 0, "nice": -_MOST_NICE}
 _UNITS: Final = {"address_space": " bytes", "cpu_time": " s", "core_size": " bytes", "hang_timeout": " s"}
 
 _CPU_GRACE: Final = 2  # seconds between SIGXCPU, which a module may ignore, and SIGKILL
@@ -55,8 +45,7 @@ _NATIVE_DEATHS: Final = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS"})  # of code t
 _MAX_CHAIN: Final = 16  # exceptions behind an exception that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The limits of one module; None: no limit of ours.
 
     Attributes:
@@ -77,7 +66,7 @@ class Limits:
 
     def to_dict(self) -> dict[str, int | float]:
         """The limits that there are, by key."""
-        return {key: value for key in _KEYS if (value := getattr(self, key)) is not None}
+        return {key: value for key in self.__struct_fields__ if (value := getattr(self, key)) is not None}
 
     def describe(self, key: str) -> str:
         """``"cpu_time of 10 s"``."""
@@ -194,82 +183,6 @@ class Limits:
 
 
 NO_LIMITS: Final = Limits()
-_KEYS: Final = tuple(each.name for each in fields(Limits))
-
-
-# --- what may be said -----------------------------------------------------------------------------------------------
-
-
-class _WrongTypeError(WrongValueError):
-    """It is the type that is wrong."""
-
-
-def check_limits(value: Any) -> dict[str, int | float]:
-    """``value``, if it is an object of limits as metadata and the app give them.
-
-    Raises:
-        WrongValueError: it is not, with the key (``.cpu_time``) and the reason.
-    """
-    if not isinstance(value, Mapping):
-        raise _WrongTypeError(f"must be an object, not {kind(value)}")
-    for key, limit in value.items():
-        try:
-            _check(key, limit)
-        except WrongValueError as exc:
-            exc.key = f".{key}"
-            raise
-    return dict(value)
-
-
-def _check(key: object, limit: Any) -> None:
-    if key not in _KEYS:
-        raise WrongValueError(f"is no limit; limits are {', '.join(_KEYS)}")
-    if key == "hang_timeout":
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)):
-            raise _WrongTypeError(f"must be a number of seconds, not {kind(limit)}")
-        if not 0 < limit < math.inf:
-            raise WrongValueError(f"must be a positive number of seconds, but is {limit}")
-        return
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        shown = limit if isinstance(limit, float) else kind(limit)
-        raise _WrongTypeError(f"must be a whole number, not {shown}")
-    smallest, largest = _SMALLEST[str(key)], _MOST_NICE if key == "nice" else _LARGEST
-    if not smallest <= limit <= largest:
-        bound = f"at least {smallest}" if limit < smallest else f"at most {largest}"
-        shown = str(limit) if abs(limit) <= _LARGEST else f"a number of {limit.bit_length()} bits"
-        raise WrongValueError(f"must be {bound}, but is {shown}")
-
-
-def app_limits(value: Any, builtin: Container[str] = ()) -> dict[str, Limits]:
-    """The ``limits`` that an app gives its Core: by module name, or ``"*"``; those ``builtin`` have none.
-
-    Raises:
-        TypeError, ValueError: it is not that; the message names the key.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"limits is a mapping of module name (or '*') to limits, not {type(value).__name__}")
-    result = {}
-    for module, limits in value.items():
-        if not isinstance(module, str):
-            raise TypeError(f"limits: a key is a module's name or '*', not {module!r}")
-        if module in builtin:
-            raise ValueError(f"limits: {module!r} is built in and has no limits")
-        try:
-            result[module] = Limits(**check_limits(limits))  # type: ignore[arg-type]  # checked by its keys
-        except WrongValueError as exc:
-            wrong = TypeError if isinstance(exc, _WrongTypeError) else ValueError
-            raise wrong(f"limits[{module!r}]{exc.key}: {exc.reason}") from None
-    return result
-
-
-def effective_limits(module: str, declared: Mapping[str, int | float], app: Mapping[str, Limits]) -> Limits:
-    """The limits of ``module``: what it ``declared`` in its metadata, with those of the ``app`` over it."""
-    merged = dict(declared)
-    for key in (EVERY_MODULE, module):
-        merged |= app.get(key, NO_LIMITS).to_dict()
-    return Limits(**merged)  # type: ignore[arg-type]  # checked by their keys
 
 
 # --- exceptions -----------------------------------------------------------------------------------------------------
@@ -312,11 +225,16 @@ def cpu_seconds(pid: int | None) -> float | None:
     if pid is None or not sys.platform.startswith("linux"):
         return None
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = _read(f"/proc/{pid}/stat")
     except OSError:
         return None  # it is gone
     user, system = stat[stat.rindex(b")") + 2 :].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as stream:  # noqa: PTH123 - no pathlib in a host's start
+        return stream.read()
 
 
 def _files_needed() -> int | None:
@@ -337,7 +255,7 @@ def _memory_needed() -> int | None:
     import resource
 
     try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+        pages = int(_read("/proc/self/statm").split()[0])
     except OSError:
         return None
     stack = threading.stack_size() or resource.getrlimit(resource.RLIMIT_STACK)[0]

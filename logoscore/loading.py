@@ -1,12 +1,14 @@
-"""From what discovery found to a module's instance. Runs in the host only: here the module's code is imported."""
+"""From what discovery found to a module's instance. Runs in the host only: here the module's code is imported.
+
+Every load waits for what is imported here, so there is no ``pathlib`` and no ``inspect``.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
+import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Final
 
@@ -50,11 +52,11 @@ def _find_class(bootstrap: Bootstrap) -> type[PluginInterface]:
         return _checked(cloudpickle.loads(bootstrap.pickled), bootstrap.name)
     where, _, class_name = bootstrap.main.partition(":")
     if bootstrap.source == "directory":
-        folder = Path(bootstrap.path)
+        folder = bootstrap.path
         if not where or where.endswith(".py"):
-            code = _import_file(bootstrap.name, folder, folder / (where or f"{bootstrap.name}.py"))
+            code = _import_file(bootstrap.name, folder, os.path.join(folder, where or f"{bootstrap.name}.py"))  # noqa: PTH118
         else:
-            sys.path.insert(0, str(folder))
+            sys.path.insert(0, folder)
             code = importlib.import_module(where)
     else:
         code = importlib.import_module(where)
@@ -68,17 +70,18 @@ def _find_class(bootstrap: Bootstrap) -> type[PluginInterface]:
     return _only_class(code, bootstrap.name)
 
 
-def _import_file(name: str, folder: Path, file: Path) -> ModuleType:
+def _import_file(name: str, folder: str, file: str) -> ModuleType:
     """Import one file of a module's folder, as part of a package whose path is that folder (relative imports work)."""
     package = f"{_PACKAGE}.{name.replace('.', '_').replace('-', '_')}"
-    for parent, path in ((_PACKAGE, []), (package, [str(folder)])):
+    for parent, path in ((_PACKAGE, []), (package, [folder])):
         if parent not in sys.modules:
             module = ModuleType(parent)
             module.__path__ = path
             sys.modules[parent] = module
     # A module's folder is also where its own top-level imports look first, as a script's folder is.
-    sys.path.insert(0, str(folder))
-    full_name = f"{package}.{file.stem}"
+    sys.path.insert(0, folder)
+    stem = os.path.splitext(os.path.basename(file))[0]  # noqa: PTH119, PTH122 - see the head of this file
+    full_name = f"{package}.{stem}"
     spec = importlib.util.spec_from_file_location(full_name, file)
     if spec is None or spec.loader is None:
         raise ModuleLoadError(f"{name}: {file} is no Python file", module=name)
@@ -92,7 +95,7 @@ def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
     classes = [
         value
         for value in vars(code).values()
-        if inspect.isclass(value)
+        if isinstance(value, type)
         and issubclass(value, PluginInterface)
         and value is not PluginInterface
         and value.__module__ == code.__name__
@@ -108,7 +111,7 @@ def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
 
 
 def _checked(found: object, name: str) -> type[PluginInterface]:
-    if not (inspect.isclass(found) and issubclass(found, PluginInterface)):
+    if not (isinstance(found, type) and issubclass(found, PluginInterface)):
         raise ModuleLoadError(
             f"{name}: {getattr(found, '__name__', found)!r} is no subclass of PluginInterface", module=name
         )

@@ -5,7 +5,8 @@ Pure but for :func:`read_metadata`. The rules:
 1. Size and nesting are bounded before the parser sees a byte, so that no file can exhaust memory or stack.
 2. A wrong value is one :class:`~logoscore.errors.MetadataError` that names file, key (``dependencies[2]``) and reason.
 3. Unknown keys are kept in ``extra``: a newer tool's keys survive an older core.
-4. Importing this file stays cheap. ``json`` and ``packaging`` are imported by the functions that need them.
+4. Importing this file stays cheap, as every host does it. ``json`` and ``packaging`` are imported by the functions that
+   need them, and patterns are compiled when they are first used.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from logoscore.bounded_json import MAX_BYTES, WrongValueError, kind, loads, plain, too_large
 from logoscore.errors import MetadataError
-from logoscore.limits import check_limits
+from logoscore.limit_rules import check_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BUILTIN_NAMES", "Dependency", "Metadata", "metadata_error", "parse_metadata", "read_metadata"]
+__all__ = [
+    "BUILTIN_NAMES",
+    "Dependency",
+    "Metadata",
+    "known_metadata",
+    "metadata_error",
+    "parse_metadata",
+    "read_metadata",
+]
 
 BUILTIN_NAMES = frozenset({"core", "core_manager", "capability_module"})
 """Names that no third-party module may take: the app and the two modules that every core has."""
@@ -37,18 +47,17 @@ DEFAULT_WORKERS = 8
 MAX_VERSION = 128  # longer ones are mistakes, and Python refuses integers beyond 4300 digits with an unrelated error
 MAX_DEPENDENCY = 256
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 _IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
-SEMVER = re.compile(
+SEMVER = (
     r"(?P<release>(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*)\.(?:0|[1-9][0-9]*))"
     rf"(?:-(?P<pre>{_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
     r"(?:\+(?P<build>[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?"
 )
-_DEPENDENCY = re.compile(rf"\s*(?P<name>{NAME.pattern})\s*(?P<specifier>[<>=!~].*?)?\s*")
+_DEPENDENCY = rf"\s*(?P<name>{NAME})\s*(?P<specifier>[<>=!~].*?)?\s*"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(msgspec.Struct, frozen=True):
     """A module that must be loaded first: its ``name`` and a version range (``""``: any), as ``>=1.2,<2``."""
 
     name: str
@@ -58,8 +67,7 @@ class Dependency:
         return self.name + self.specifier
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(msgspec.Struct, frozen=True):
     """What a module says of itself. The first eight fields are the seed's, the others this project's."""
 
     name: str
@@ -83,16 +91,19 @@ class Metadata:
     """When its process has ended by itself: ``"never"``, ``"on-failure"`` or ``"always"`` start it again."""
     restart_with_dependencies: bool = False
     """Whether it is unloaded and loaded again when a dependency of it is restarted."""
-    limits: dict[str, int | float] = field(default_factory=dict, hash=False)
+    limits: dict[str, int | float] = {}
     """What it may use of the machine, as it says itself; see :class:`logoscore.limits.Limits`."""
     interpreter: str | None = None
     codec: str = "safe"
-    extra: dict[str, Any] = field(default_factory=dict, hash=False)
+    extra: dict[str, Any] = {}
     """The keys that this version does not know, as they were."""
 
     def __post_init__(self) -> None:
         if self.concurrency == "multi" and self.max_workers is None:
-            object.__setattr__(self, "max_workers", DEFAULT_WORKERS)
+            msgspec.structs.force_setattr(self, "max_workers", DEFAULT_WORKERS)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version, self.dependencies, self.capabilities, self.calls))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able data that :func:`parse_metadata` turns into an equal ``Metadata``; unknown keys included."""
@@ -103,7 +114,7 @@ class Metadata:
                 value = [str(dependency) for dependency in value]
             elif isinstance(value, tuple):
                 value = list(value)
-            if key in _SEED_KEYS or value not in (None, _DEFAULTS[key], [], {}):
+            if key in _SEED_KEYS or value not in (None, _DEFAULTS.get(key), [], {}):
                 data[key] = plain(value)
         data.update(plain(self.extra))
         return data
@@ -141,6 +152,22 @@ def parse_metadata(data: bytes | Mapping[str, Any], file: str) -> Metadata:
         except WrongValueError as exc:
             raise metadata_error(file, key + exc.key, exc.reason) from exc.__cause__
     return Metadata(**values, extra=content)
+
+
+def known_metadata(data: Mapping[str, Any]) -> Metadata:
+    """What :meth:`Metadata.to_dict` gave. Not checked again: in a host, which gets it from its core."""
+    content = dict(data)
+    values: dict[str, Any] = {key: content.pop(key) for key in _CHECKS if key in content}
+    for key, value in values.items():
+        if isinstance(value, list):
+            values[key] = tuple(value)
+    values["dependencies"] = tuple(map(_known_dependency, values.get("dependencies", ())))
+    return Metadata(**values, extra=content)
+
+
+def _known_dependency(text: str) -> Dependency:
+    name = re.split("[<>=!~]", text, maxsplit=1)[0]
+    return Dependency(name, text[len(name) :])
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -182,7 +209,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not NAME.fullmatch(_text(value)):
+    if not re.fullmatch(NAME, _text(value)):
         raise WrongValueError(
             f"{value[:80]!r} is not a module name: a letter or underscore, then up to 63 letters, digits, _ . -"
         )
@@ -190,7 +217,7 @@ def _name(value: Any) -> str:
 
 
 def _version(value: Any) -> str:
-    if len(_text(value)) <= MAX_VERSION and (SEMVER.fullmatch(value) or _is_pep440(value)):
+    if len(_text(value)) <= MAX_VERSION and (re.fullmatch(SEMVER, value) or _is_pep440(value)):
         return str(value)
     raise WrongValueError(f"{value[:80]!r} is not a version; write a semantic version, as 1.0.0")
 
@@ -231,7 +258,7 @@ def _dependencies(value: Any) -> tuple[Dependency, ...]:
 
 
 def _dependency(value: Any) -> Dependency:
-    match = _DEPENDENCY.fullmatch(_text(value)) if len(_text(value)) <= MAX_DEPENDENCY else None
+    match = re.fullmatch(_DEPENDENCY, _text(value)) if len(_text(value)) <= MAX_DEPENDENCY else None
     if match is None:
         raise WrongValueError(f"{value[:80]!r} is not a module name with an optional version range, as 'index>=1.2,<2'")
     specifier = match["specifier"] or ""
@@ -322,4 +349,4 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }
 _SEED_KEYS = tuple(_CHECKS)[:8]
 _NULLABLE = ("main", "max_workers", "interpreter")
-_DEFAULTS = {each.name: each.default for each in fields(Metadata)}
+_DEFAULTS = dict(zip(reversed(Metadata.__struct_fields__), reversed(Metadata.__struct_defaults__), strict=False))

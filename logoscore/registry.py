@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from logoscore.errors import LogosError, ModuleNotLoadedError, StateError, UnknownModuleError
-from logoscore.limits import NO_LIMITS, Limits, effective_limits
+from logoscore.limit_rules import effective_limits
+from logoscore.limits import NO_LIMITS, Limits
 from logoscore.metadata import BUILTIN_NAMES, Metadata
 from logoscore.plugins.spec import ModuleSpec
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError
 from logoscore.exit_status import ExitStatus
-from logoscore.launch import HostCommand, HostProcess, start_host
+from logoscore.launch import HostCommand, StartedHost, start_host
 from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
 from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
@@ -114,7 +114,7 @@ class SupervisedHost:
         ours, theirs = socket.socketpair()
         stderr_read, stderr_write = os.pipe()
         try:
-            self._process: HostProcess = spawner.run(
+            self._process: StartedHost = spawner.run(
                 lambda: start_host(self.name, theirs.fileno(), stderr_write, command)
             )
         except BaseException:

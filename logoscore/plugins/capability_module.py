@@ -10,7 +10,6 @@ request; the one before is void. Denials are logged with both names and without 
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from logoscore.errors import (
@@ -69,6 +68,8 @@ class CapabilityModule(PluginInterface):
             with yield_turn():
                 name: str = self._node.request(lambda number: Authorize(number, requester, target), deadline)
         except PermissionDeniedError:
+            import logging
+
             logging.getLogger("logoscore").warning("%s was denied access to %s", requester, target)
             raise
         except LogosError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logoscore.interface import Event
 from logoscore.session.execution import Caller, current_caller
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from logoscore.metadata import Metadata
     from logoscore.session.client import LogosAPIClient
     from logoscore.session.node import Node
@@ -27,7 +28,6 @@ class LogosAPI:
         name: who I am.
         metadata: what ``metadata.json`` says of me; None for the app.
         instance_id: unique for each load.
-        include: the files that my metadata lists, as absolute paths.
     """
 
     def __init__(
@@ -36,22 +36,33 @@ class LogosAPI:
         *,
         metadata: Metadata | None,
         instance_id: str,
-        persistence_path: Path | None,
-        include: tuple[Path, ...] = (),
+        persistence_path: str | None,
+        include: tuple[str, ...] = (),
     ) -> None:
         self._node = node
         self.name = node.name
         self.metadata = metadata
         self.instance_id = instance_id
-        self.include = include
+        self._include = include
         self._persistence_path = persistence_path
 
     @property
     def persistence_path(self) -> Path | None:
         """A folder of this module's own, made when first asked for; None if the app gave no ``persistence_dir``."""
-        if self._persistence_path is not None:
-            self._persistence_path.mkdir(parents=True, exist_ok=True)
-        return self._persistence_path
+        if self._persistence_path is None:
+            return None
+        from pathlib import Path  # not in every host's start
+
+        path = Path(self._persistence_path)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def include(self) -> tuple[Path, ...]:
+        """The files that my metadata lists, as absolute paths."""
+        from pathlib import Path
+
+        return tuple(map(Path, self._include))
 
     @property
     def provider(self) -> LogosAPIProvider:

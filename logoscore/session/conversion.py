@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import functools
-import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -23,7 +21,7 @@ _NATIVE: Final = (bytes, bytearray, memoryview)
 
 def checkable(hint: Any) -> bool:
     """Whether there is anything to check for this annotation."""
-    if hint is Any or hint is object or hint is inspect.Parameter.empty:
+    if hint is Any or hint is object:
         return False
     return not isinstance(hint, (str, typing.TypeVar))
 
@@ -58,9 +56,14 @@ def _mentions_records(hint: Any) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _mentions_records_cached(hint: Any) -> bool:
     kind = typing.get_origin(hint) or hint
-    if isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
+    if isinstance(kind, type) and (_is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
         return True
     return any(map(_mentions_records, typing.get_args(hint)))
+
+
+def _is_dataclass(cls: type) -> bool:
+    """As ``dataclasses.is_dataclass``, which a process that has none need not import."""
+    return hasattr(cls, "__dataclass_fields__")
 
 
 def _convert(plain: Any, hint: Any, original: Any) -> Any:
@@ -98,6 +101,8 @@ def _by_instance(value: Any, hint: Any) -> Any:
                 return convert(value, arm)
             except msgspec.ValidationError:
                 continue
+    import inspect
+
     raise msgspec.ValidationError(f"Expected `{inspect.formatannotation(hint)}`, got `{type(value).__name__}`")
 
 
@@ -143,7 +148,7 @@ def _changed(old: dict[Any, Any], new: dict[Any, Any]) -> dict[Any, Any]:
 
 def _field_hints(hint: Any) -> dict[str, Any]:
     if typing.is_typeddict(hint) or (
-        isinstance(hint, type) and (dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct))
+        isinstance(hint, type) and (_is_dataclass(hint) or issubclass(hint, msgspec.Struct))
     ):
         try:
             return typing.get_type_hints(hint, include_extras=True)

@@ -12,31 +12,32 @@ Rules:
 
 from __future__ import annotations
 
-import inspect
 import re
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import cached_property
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from logoscore.errors import InvalidArgumentsError
-from logoscore.interface import MethodInfo, ParameterInfo, is_invokable
+from logoscore.interface import MARK, MethodInfo, ParameterInfo, is_invokable
 from logoscore.session.conversion import checkable, convert
 from logoscore.session.wire_errors import summary
 from logoscore.transport.codec import SAFE, Codec
 
+if TYPE_CHECKING:
+    import inspect
+
 __all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
 
 _SCALARS: Final = frozenset({int, float, str, bytes, bool, type(None)})
-_PLACE: Final = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$")
-_KINDS: Final = {
-    inspect.Parameter.POSITIONAL_ONLY: "positional",
-    inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
-    inspect.Parameter.KEYWORD_ONLY: "keyword",
-    inspect.Parameter.VAR_POSITIONAL: "var_positional",
-    inspect.Parameter.VAR_KEYWORD: "var_keyword",
-}
+_PLACE: Final = r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$"
+#: By the number of ``inspect``'s kind: positional only, positional or keyword, *args, keyword only, **kwargs.
+_KINDS: Final = ("positional", "positional", "var_positional", "keyword", "var_keyword")
+# What the interpreter says of a function in its ``co_flags``; ``inspect`` has the same numbers.
+_VARARGS, _VARKEYWORDS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x80, 0x200
 
 
 class Method:
@@ -53,10 +54,17 @@ class Method:
         self.function = function
         self._where = f"{module}.{self.name}()"
         self._module = module
-        self._signature = inspect.signature(function)
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.is_async_stream = inspect.isasyncgenfunction(function)
-        self.is_stream = self.is_async_stream or inspect.isgeneratorfunction(function)
+        code = _plain_code(function)
+        if code is not None:
+            self.is_async = bool(code.co_flags & _COROUTINE)
+            self.is_async_stream = bool(code.co_flags & _ASYNC_GENERATOR)
+            self.is_stream = self.is_async_stream or bool(code.co_flags & _GENERATOR)
+        else:
+            import inspect
+
+            self.is_async = inspect.iscoroutinefunction(function)
+            self.is_async_stream = inspect.isasyncgenfunction(function)
+            self.is_stream = self.is_async_stream or inspect.isgeneratorfunction(function)
         hints = resolved_hints(function)
         self._hints = {name: hint for name, hint in hints.items() if checkable(hint)}
         self._result_hint = None if self.is_stream else self._hints.get("return")
@@ -64,20 +72,33 @@ class Method:
         self._exact_result = self._result_hint if _is_scalar(self._result_hint) else None
         if self._result_hint is type(None):
             self._exact_result = type(None)
-        self._fast = self._fast_decoder()
-        self.info = self._describe()
+        self._fast = self._fast_decoder(code)
 
-    def _fast_decoder(self) -> msgspec.msgpack.Decoder[Any] | None:
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        import inspect
+
+        return inspect.signature(self.function)
+
+    def _fast_decoder(self, code: CodeType | None) -> msgspec.msgpack.Decoder[Any] | None:
         """Decodes and checks in one step, where every parameter is annotated with a scalar."""
-        types = []
-        for parameter in self._signature.parameters.values():
-            hint = self._hints.get(parameter.name)
-            if _KINDS[parameter.kind] != "positional" or not _is_scalar(hint):
-                return None
-            types.append(hint)
+        if code is None:
+            parameters = self._signature.parameters.values()
+            positional = all(_KINDS[parameter.kind] == "positional" for parameter in parameters)
+            names = [parameter.name for parameter in parameters]
+        else:
+            positional = not (code.co_kwonlyargcount or code.co_flags & (_VARARGS | _VARKEYWORDS))
+            names = list(code.co_varnames[1 : code.co_argcount])
+        types = [self._hints.get(name) for name in names]
+        if not positional or not all(map(_is_scalar, types)):
+            return None
         return msgspec.msgpack.Decoder(tuple[tuple(types)] if types else tuple[()])  # type: ignore[misc]  # built at run time
 
-    def _describe(self) -> MethodInfo:
+    @cached_property
+    def info(self) -> MethodInfo:
+        """The method as introspection shows it."""
+        import inspect
+
         parameters = [
             ParameterInfo(
                 name=parameter.name,
@@ -182,13 +203,24 @@ def defines(instance: object, name: str) -> bool:
     return any(name in vars(cls) for cls in type(instance).__mro__)
 
 
+def _plain_code(function: Callable[..., Any]) -> CodeType | None:
+    """The code of a method as ``def`` makes it, which says all that calls need; None if a decorator has been at it.
+
+    Else only ``inspect`` knows, and what it refuses fails the load. Its import would cost each load some milliseconds.
+    """
+    raw = getattr(function, "__func__", None)
+    if type(function) is not MethodType or type(raw) is not FunctionType:
+        return None
+    return raw.__code__ if vars(raw).keys() <= {MARK} and raw.__code__.co_argcount else None
+
+
 def _is_scalar(hint: Any) -> bool:
     return isinstance(hint, type) and hint in _SCALARS
 
 
 def _split_reason(text: str) -> tuple[str, str, str]:
     """msgspec's text as (reason, "" or "key: ", path below the value)."""
-    found = _PLACE.search(text)
+    found = re.search(_PLACE, text)
     if found is None:
         return text, "", ""
     return text[: found.start()], "key: " if found["key"] else "", found["path"]
@@ -196,7 +228,11 @@ def _split_reason(text: str) -> tuple[str, str, str]:
 
 def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Resolved annotations; one that cannot be resolved does not spoil the others."""
-    raw = inspect.unwrap(getattr(function, "__func__", function))
+    raw = getattr(function, "__func__", function)
+    if hasattr(raw, "__wrapped__"):
+        import inspect
+
+        raw = inspect.unwrap(raw)
     try:
         return typing.get_type_hints(raw, include_extras=True)
     except Exception:  # noqa: BLE001, S110 - annotations are arbitrary expressions of the module's author
@@ -212,6 +248,8 @@ def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _annotation_text(annotation: Any) -> str:
+    import inspect
+
     if annotation is inspect.Signature.empty:
         return ""
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

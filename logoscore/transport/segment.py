@@ -16,13 +16,11 @@ Rules:
 
 from __future__ import annotations
 
-import base64
 import mmap
 import os
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Final, Protocol
 
 import posix_ipc
@@ -43,7 +41,7 @@ __all__ = [
 ]
 
 _PREFIX: Final = "logos."
-_SHM: Final = Path("/dev/shm")  # noqa: S108 - where Linux keeps named semaphores, not a temporary file of ours
+_SHM: Final = "/dev/shm"  # noqa: S108 - where Linux keeps named semaphores, not a temporary file of ours
 _CHANCE: Final = 7  # characters of 5 bits: with pid and start time, the 30 characters that macOS allows
 _HAS_TIMEDWAIT: Final = bool(posix_ipc.SEMAPHORE_TIMEOUT_SUPPORTED)
 #: How often a waiter without ``sem_timedwait`` looks (macOS only).
@@ -74,7 +72,8 @@ def process_start_time(pid: int) -> int | None:
             pass  # it lives, and belongs to somebody else
         return 0
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb") as stream:  # noqa: PTH123 - no pathlib in a host's start
+            stat = stream.read()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(stat[stat.rindex(b")") + 2 :].split()[19])
@@ -82,6 +81,8 @@ def process_start_time(pid: int) -> int | None:
 
 def _new_name() -> str:
     """A name that nobody can guess: else another user could make it first, and we would have no semaphores."""
+    import base64
+
     pid = os.getpid()
     chance = base64.b32encode(os.urandom(5)).decode()[:_CHANCE]
     return f"/{_PREFIX}{pid:x}.{process_start_time(pid) or 0:x}.{chance}"
@@ -92,7 +93,9 @@ def sweep() -> list[str]:
     swept: list[str] = []
     if not sys.platform.startswith("linux"):
         return swept  # macOS has no directory of semaphores to look through
-    for entry in _SHM.glob(f"sem.{_PREFIX}*"):
+    from pathlib import Path
+
+    for entry in Path(_SHM).glob(f"sem.{_PREFIX}*"):
         name = entry.name.removeprefix("sem.")
         try:
             pid_text, start_text, _ = name.removeprefix(_PREFIX).split(".")

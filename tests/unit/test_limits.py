@@ -13,7 +13,8 @@ from logoscore import Core
 from logoscore.bounded_json import WrongValueError
 from logoscore.errors import MetadataError
 from logoscore.exit_status import ExitStatus
-from logoscore.limits import NO_LIMITS, Limits, app_limits, check_limits, cpu_seconds, effective_limits
+from logoscore.limit_rules import app_limits, check_limits, effective_limits
+from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
 from logoscore.metadata import parse_metadata
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.spec import ModuleSpec

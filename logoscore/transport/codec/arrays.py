@@ -39,7 +39,7 @@ _FAMILIES = {
 }
 _SIZES = {"b": 1, "c": 1, "?": 1, "h": 2, "e": 2, "i": 4, "f": 4, "q": 8, "d": 8}
 _TYPECODES = frozenset("bBuwhHiIlLqQfd")
-_DTYPE = re.compile(r"[<>|=](?:[?biufcSUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[a-zA-Zμ]{1,7}\])?)")
+_DTYPE = r"[<>|=](?:[?biufcSUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[a-zA-Zμ]{1,7}\])?)"
 _MAX_DIMENSIONS = 32
 _SUBCLASSES = frozenset({"memmap", "recarray", "matrix"})
 
@@ -100,7 +100,7 @@ def _spec(dtype: Any) -> Any:
         return [dtype.names, [_spec(field[0]) for field in fields], [field[1] for field in fields], dtype.itemsize]
     if dtype.hasobject:
         raise Refused(f"its dtype {dtype!s} holds Python objects, which have no bytes to send")
-    if not _DTYPE.fullmatch(dtype.str):
+    if not re.fullmatch(_DTYPE, dtype.str):
         raise Refused(f"its dtype {dtype!s} cannot be named to another process")
     return dtype.str
 
@@ -168,7 +168,7 @@ def _claimed(shape: Any) -> int:
 
 def _dtype(spec: Any) -> Any:
     numpy = _numpy()
-    if type(spec) is str and _DTYPE.fullmatch(spec):
+    if type(spec) is str and re.fullmatch(_DTYPE, spec):
         return numpy.dtype(spec)
     if type(spec) is not list:
         raise ProtocolViolationError("the peer sent a dtype that is none")

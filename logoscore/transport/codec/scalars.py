@@ -25,8 +25,8 @@ from logoscore.transport.codec import extensions as x
 from logoscore.transport.codec.extensions import Ext, Refused, pack
 
 _MICROSECOND = timedelta(microseconds=1)
-_DECIMAL = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-]?[0-9]+)?|s?NaN[0-9]*|Infinity)")
-_ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")
+_DECIMAL = r"-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-]?[0-9]+)?|s?NaN[0-9]*|Infinity)"
+_ZONE_KEY = r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*"
 _PATHS = {"PurePosixPath": "P", "PureWindowsPath": "W", "PosixPath": "p", "WindowsPath": "w"}
 
 Zone = tuple[int | None, str | None, str | None] | None
@@ -154,7 +154,7 @@ def _tzinfo(zone: Zone) -> tzinfo | None:
         return None
     offset, name, key = zone
     if key is not None:
-        if len(key) > 128 or not _ZONE_KEY.fullmatch(key):
+        if len(key) > 128 or not re.fullmatch(_ZONE_KEY, key):
             raise ProtocolViolationError("the peer sent a time zone key that is none")
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -192,7 +192,7 @@ def read_time(data: memoryview) -> time:
 
 def read_decimal(data: memoryview) -> Decimal:
     text = str(data, "ascii")
-    if len(text) > x.MAX_DECIMAL_CHARS or not _DECIMAL.fullmatch(text):
+    if len(text) > x.MAX_DECIMAL_CHARS or not re.fullmatch(_DECIMAL, text):
         raise ProtocolViolationError("the peer sent a Decimal that is none")
     return Decimal(text)
 
