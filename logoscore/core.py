@@ -58,6 +58,8 @@ class Core:
         limits: what modules may use of the machine, over what their metadata says: a mapping of module name, or
             ``"*"`` for every module, to limits, as ``{"chat": {"cpu_time": 10}, "*": {"core_size": 0}}``. The keys are
             those of the metadata key ``limits`` (see ``docs/modules.md``).
+        warm_hosts: how many hosts are kept started ahead, so that a load does not wait for an interpreter to start:
+            milliseconds instead of tens of them, for some 10 MB of memory each. Replaced in the background.
         plugins: objects with pluggy hook implementations (see ``logoscore.plugins.hookspecs``).
 
     Raises:
@@ -80,6 +82,7 @@ class Core:
         restart_intensity: int = 5,
         restart_period: float = 60.0,
         restart_backoff: float = 0.1,
+        warm_hosts: int = 0,
     ) -> None:
         if policy is not None and not callable(policy):
             raise TypeError(f"policy is a callable or None, not {type(policy).__name__}")
@@ -89,8 +92,9 @@ class Core:
         ):  # fmt: skip
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ValueError(f"{name} is a positive number of seconds, not {value!r}")
-        if isinstance(restart_intensity, bool) or not isinstance(restart_intensity, int) or restart_intensity < 0:
-            raise ValueError(f"restart_intensity is a whole number of at least 0, not {restart_intensity!r}")
+        for name, number in (("restart_intensity", restart_intensity), ("warm_hosts", warm_hosts)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                raise ValueError(f"{name} is a whole number of at least 0, not {number!r}")
         self._runtime = Runtime(
             Settings(
                 plugins_dirs=[Path(path) for path in _several(plugins_dir)],
@@ -103,6 +107,7 @@ class Core:
                 spin_microseconds=spin_microseconds,
                 plugins=tuple(plugins),
                 restarts=RestartLimits(restart_intensity, float(restart_period), float(restart_backoff)),
+                warm_hosts=warm_hosts,
                 limits=app_limits(limits, BUILTIN_NAMES),
             )
         )
@@ -171,7 +176,8 @@ class Core:
 
         Args:
             name: a known module's name, or a ``PluginInterface`` subclass of the app's own.
-            with_dependencies: load what it depends on first; otherwise that must be loaded already.
+            with_dependencies: load what it depends on first, side by side where possible; otherwise that must be
+                loaded already.
 
         Raises:
             UnknownModuleError: there is none of that name.
@@ -179,12 +185,35 @@ class Core:
             DependencyError: a dependency is missing, circular, or of the wrong version.
             ModuleLoadError: it, or a dependency, did not come up. What this call had loaded is unloaded again.
         """
-        if isinstance(name, type):
-            name = self._runtime.add_class(name)
-        elif not isinstance(name, str):
-            raise TypeError(f"load_plugin takes a name or a PluginInterface subclass, not {type(name).__name__}")
+        name = self._name(name, "load_plugin")
         self._runtime.load(name, with_dependencies=with_dependencies)
         return self.get_client(name)
+
+    def load_plugins(
+        self, names: Iterable[str | type[PluginInterface]], *, with_dependencies: bool = True
+    ) -> list[LogosAPIClient]:
+        """Load many modules at once, side by side where none needs the other; returns their clients in the same order.
+
+        All of them or none: if one does not come up, what this call had loaded is unloaded again.
+
+        Args:
+            names: as for :meth:`load_plugin`; in any order.
+            with_dependencies: load what they depend on too; otherwise that must be among them, or loaded already.
+
+        Raises: as :meth:`load_plugin`, what went wrong first.
+        """
+        if isinstance(names, (str, type)):
+            raise TypeError("load_plugins takes several names or classes; load_plugin takes one")
+        wanted = [self._name(each, "load_plugins") for each in names]
+        self._runtime.load_all(wanted, with_dependencies=with_dependencies)
+        return [self.get_client(each) for each in wanted]
+
+    def _name(self, module: str | type[PluginInterface], method: str) -> str:
+        if isinstance(module, type):
+            return self._runtime.add_class(module)
+        if not isinstance(module, str):
+            raise TypeError(f"{method} takes names and PluginInterface subclasses, not {type(module).__name__}")
+        return module
 
     def unload_plugin(self, name: str, *, with_dependents: bool = True) -> None:
         """End a module's process, those of its dependents first.

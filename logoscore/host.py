@@ -91,9 +91,11 @@ class Host:
     def run(self) -> int:
         """Load, serve, end; returns the exit code."""
         try:
+            if self._bootstrap.changes is not None:
+                _adopt(self._bootstrap.changes, self._bootstrap.name)
             self._limits.apply(self._bootstrap.name)
             threading.Thread(target=self._control, name="logos-control", daemon=True).start()
-        except (ModuleLoadError, RuntimeError, MemoryError) as exc:
+        except (ModuleLoadError, RuntimeError, MemoryError, OSError) as exc:
             self._load_failed(exc)
             return self._status()
         self._start.wait()
@@ -217,6 +219,20 @@ class Host:
             persistence_path=bootstrap.persistence_path,
             include=bootstrap.include,
         )
+
+
+def _adopt(changes: m.Changes, name: str) -> None:
+    """A warm host becomes a module's: it gets what a fresh one would have inherited. Raises OSError."""
+    import importlib
+    from multiprocessing import process
+
+    os.chdir(changes.directory)
+    for key in changes.unset:
+        os.environb.pop(key, None)
+    os.environb.update(changes.set)
+    sys.path[:] = map(os.fsdecode, changes.path)
+    importlib.invalidate_caches()  # files may have come since it looked
+    process.current_process().name = f"logos_host {name}"
 
 
 def _enable_faulthandler() -> None:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from logoscore.boot import HostProcess, main
 
-__all__ = ["HostCommand", "SpawnPopen", "StartedHost", "find_host", "host_python", "start_host"]
+__all__ = ["HostCommand", "SpawnPopen", "StartedHost", "find_host", "host_python", "search_path", "start_host"]
 
 
 class StartedHost(Protocol):
@@ -96,12 +96,11 @@ HostProcess.start_by = SpawnPopen
 def _preparation_data(name: str) -> dict[str, Any]:
     """What ``multiprocessing.spawn.prepare`` gets in the child: no ``init_main_*``, so the app's main is not run."""
     original: str = process.ORIGINAL_DIR  # type: ignore[attr-defined]  # not in typeshed
-    paths = [original if path == "" else path for path in sys.path]
     data = {
         "log_to_stderr": False,
         "authkey": process.current_process().authkey,
         "name": name,
-        "sys_path": paths,
+        "sys_path": search_path(),
         "sys_argv": ["logos_host"],
         "orig_dir": original,
         "start_method": "spawn",
@@ -109,6 +108,12 @@ def _preparation_data(name: str) -> dict[str, Any]:
     with contextlib.suppress(FileNotFoundError):  # somebody has removed the working directory: then the host has it too
         data["dir"] = os.getcwd()  # noqa: PTH109 - spawn wants a str
     return data
+
+
+def search_path() -> list[str]:
+    """``sys.path`` as a host gets it."""
+    original: str = process.ORIGINAL_DIR  # type: ignore[attr-defined]  # not in typeshed
+    return [original if path == "" else path for path in sys.path]
 
 
 class _SpawnedHost:

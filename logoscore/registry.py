@@ -251,6 +251,16 @@ class Registry:
                 and any(dependency.name == name for dependency in record.spec.metadata.dependencies)
             )
 
+    def all_dependents(self) -> dict[str, list[str]]:
+        """The same for every module at once, in time linear in what all depend on; without those that none needs."""
+        found: dict[str, list[str]] = {}
+        with self.lock:
+            for record in self._records.values():
+                if record.state in {LOADING, LOADED}:
+                    for dependency in record.spec.metadata.dependencies:
+                        found.setdefault(dependency.name, []).append(record.name)
+        return found
+
     def limits(self, record: ModuleRecord) -> Limits:
         """What the module may use of the machine."""
         if record.name in BUILTIN_NAMES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
 from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
+from logoscore.module_life import ModuleLife
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.core_manager import CoreManager
 from logoscore.plugins.spec import DiscoveryFailure
@@ -77,7 +79,7 @@ class Runtime:
                 self.state = "started"
             try:
                 self.refresh()
-                self._lifecycle.load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
+                self._life.load_one(self.registry.add(builtin_spec(CAPABILITY_MODULE)))
             except BaseException:
                 self.cleanup()
                 raise
@@ -89,11 +91,12 @@ class Runtime:
         for plugin in self.settings.plugins:
             self._hooks.register(plugin)
         self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy))
-        self._lifecycle = Lifecycle(self.registry, self.brokerage, self.settings)
+        self._life = ModuleLife(self.registry, self.brokerage, self.settings)
+        self._lifecycle = Lifecycle(self._life)
         self._notices = Notices(lambda name, *data: self._parties[CORE_MANAGER].api.trigger(name, *data))
         self._supervision = Supervision(self.registry, self._lifecycle, self._notices, self.settings.restarts)
-        self._lifecycle.on_end = self._supervision.ended
-        self._lifecycle.on_restarted = self._supervision.restarted
+        self._life.on_end = self._supervision.ended
+        self._life.on_restarted = self._supervision.restarted
         spinner = Spinner(self.settings.spin_microseconds)
         for name, transparent in ((CORE, False), (CORE_MANAGER, True)):
             self._parties[name] = LocalParty(name, self.brokerage, self.settings.default_timeout, spinner, transparent)
@@ -235,15 +238,20 @@ class Runtime:
 
     def load(self, name: str, *, with_dependencies: bool = True) -> None:
         """See ``Core.load_plugin``."""
+        self.load_all([name], with_dependencies=with_dependencies)
+
+    def load_all(self, names: Sequence[str], *, with_dependencies: bool = True) -> None:
+        """See ``Core.load_plugins``."""
         self._require_started()
-        try:
-            self.registry.get(name)
-        except LogosError:
-            for failure in self._failures:
-                if failure.name == name:
-                    raise failure.error from None
-            raise
-        self._lifecycle.load(name, with_dependencies=with_dependencies)
+        for name in names:
+            try:
+                self.registry.get(name)
+            except LogosError:
+                for failure in self._failures:
+                    if failure.name == name:
+                        raise failure.error from None
+                raise
+        self._lifecycle.load_all(names, with_dependencies=with_dependencies)
 
     def unload_plugin(self, name: str, *, with_dependents: bool = True) -> None:
         """See ``Core.unload_plugin``."""

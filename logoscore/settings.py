@@ -46,5 +46,6 @@ class Settings:
     spin_microseconds: int
     plugins: tuple[object, ...] = ()
     restarts: RestartLimits = field(default_factory=RestartLimits)
+    warm_hosts: int = 0
     limits: Mapping[str, Limits] = field(default_factory=dict)
     """By module name, or ``"*"``."""

@@ -23,6 +23,11 @@ class Spawner:
         self._thread = threading.Thread(target=self._run, name="logos-spawner", daemon=True)
         self._thread.start()
 
+    @property
+    def native_id(self) -> int:
+        """The system's number of that thread, from which hosts inherit what is a thread's."""
+        return self._thread.native_id or 0
+
     def run(self, job: Callable[[], Any]) -> Any:
         """Run ``job`` on that thread; returns or raises what it does."""
         future: Future[Any] = Future()

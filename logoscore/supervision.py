@@ -150,7 +150,7 @@ class Supervision:
             down = self._down.setdefault(record.name, [])
         try:
             for name in self._followers(record.name):
-                self._lifecycle.unload_one(self._registry.get(name), f"its dependency {record.name} is restarted")
+                self._lifecycle.life.unload_one(self._registry.get(name), f"its dependency {record.name} is restarted")
                 down.append(name)
             self._lifecycle.restart(record)
             while down:

@@ -7,27 +7,24 @@ control message, a flood of output or a hung module is that host's affair alone.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
 import signal
 import socket
-import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError
 from logoscore.exit_status import ExitStatus
-from logoscore.launch import HostCommand, StartedHost, start_host
-from logoscore.limits import NO_LIMITS, Limits, cpu_seconds
+from logoscore.host_process import HostProcess
+from logoscore.launch import HostCommand, start_host
+from logoscore.limits import NO_LIMITS, Limits
+from logoscore.listening import Listener
 from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
 from logoscore.stderr import StderrPipe
 from logoscore.transport import messages as m
-from logoscore.transport.allowance import Allowance
 from logoscore.transport.control import ControlPipe
 from logoscore.transport.outbox import Outbox
 
@@ -35,14 +32,8 @@ __all__ = ["SupervisedHost"]
 
 _MAX_CONTROL_MESSAGE: Final = m.MAX_STATE + (1 << 16)  # what a host may send: but for its saved state small things only
 _END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
-_MESSAGES_A_ROUND: Final = 16  # or the interpreter's lock is ours for too long at a time
-_LAST_CHUNKS: Final = 8
 _OPENS: Final = (m.Opened, m.Attach)
 _WITHDRAWN: Final = (m.Attach, m.SetFilter)  # what nobody needs to hear of a link that is closed again
-#: What a host may make the core do, by weight; one that asks for more waits. A cancel weighs 1.
-_WORK_A_SECOND: Final = 2_000.0
-_WORK_AT_ONCE: Final = 5_000.0
-_COSTS: Final[dict[type, float]] = {m.OpenLink: 50, m.Watch: 20, m.LinkFailed: 20, m.Authorize: 5, m.Resolve: 3}
 
 
 _live: weakref.WeakSet[SupervisedHost] = weakref.WeakSet()
@@ -81,23 +72,20 @@ class SupervisedHost:
         self.hook_error: LogosError | None = None  # what about_to_unload raised
         self.saved_state: bytes | None = None
         self._refusal: LogosError | None = None
-        self.signalled = False  # we have ended it by a signal
         self._parted = threading.Event()  # it has ended, or refuses to
         self._on_message = on_message
         self._on_end = on_end
         self._limits = limits
-        self._cpu: float | None = None
+        self._assigning = threading.Lock()
+        self._process: HostProcess | None = None
         self._hello = threading.Event()
         self._settled = threading.Event()
         self._ended = threading.Event()
-        self._ready = False
+        self._ready = self._up = False
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._started_by = ""
         self._thread: threading.Thread | None = None
-        self._process_lock = threading.Lock()
-        self._gone = False
-        self._allowance = Allowance(_WORK_A_SECOND, _WORK_AT_ONCE, time.monotonic())
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
@@ -114,9 +102,7 @@ class SupervisedHost:
         ours, theirs = socket.socketpair()
         stderr_read, stderr_write = os.pipe()
         try:
-            self._process: StartedHost = spawner.run(
-                lambda: start_host(self.name, theirs.fileno(), stderr_write, command)
-            )
+            process = spawner.run(lambda: start_host(self.name, theirs.fileno(), stderr_write, command))
         except BaseException:
             ours.close()
             os.close(stderr_read)
@@ -124,7 +110,8 @@ class SupervisedHost:
         finally:
             theirs.close()
             os.close(stderr_write)
-        self.pid = self._process.pid
+        self._process = HostProcess(process)
+        self.pid = process.pid
         self._stderr = StderrPipe(stderr_read)
         self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
         self._outbox = Outbox(self._pipe, f"logos-send-{self.name}", self._violated)
@@ -139,9 +126,9 @@ class SupervisedHost:
         self._stderr.close()
 
     def wait_hello(self, timeout: float) -> None:
-        """Wait until the host speaks. Raises ModuleLoadError."""
+        """Wait until the host speaks, and the same version of the protocol as we. Raises ModuleLoadError."""
         self._hello.wait(timeout)
-        if self._exit is not None or not self._hello.is_set():
+        if not self._up:
             raise self._load_error(f"its host did not come up{self._started_by}")
 
     def wait_ready(self, timeout: float) -> None:
@@ -150,6 +137,8 @@ class SupervisedHost:
         if self._ready:
             return
         if self._failure is None:
+            if not self._up:
+                raise self._load_error(f"its host did not come up{self._started_by}")
             raise self._load_error(
                 f"it was not ready within {timeout:g} s" if self._exit is None else "its process ended"
             )
@@ -177,6 +166,30 @@ class SupervisedHost:
         tail = self._stderr.tail()
         return f"; its last words:\n{tail}" if tail else ""
 
+    # --- warm hosts -------------------------------------------------------------------------------------------------
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has come up, and not ended."""
+        return self._up and self._exit is None
+
+    def assign(
+        self,
+        name: str,
+        on_message: Callable[[Any], None],
+        on_end: Callable[[ExitStatus], None],
+        limits: Limits,
+    ) -> bool:
+        """From now on a host that was started ahead is that module's. False: it has ended; whoever it had is told."""
+        with self._assigning:
+            if self._exit is not None:
+                return False
+            self.name, self._on_message, self._on_end, self._limits = name, on_message, on_end, limits
+        if self._thread is not None:
+            self._thread.name = f"logos-watch-{name}"
+        self._outbox.name = f"logos-send-{name}"
+        return True
+
     # --- talking ----------------------------------------------------------------------------------------------------
 
     def send(self, message: Any, descriptors: tuple[int, ...] = ()) -> None:
@@ -203,6 +216,11 @@ class SupervisedHost:
         self.kill()
 
     @property
+    def signalled(self) -> bool:
+        """Whether we have ended it by a signal."""
+        return self._process is not None and self._process.signalled
+
+    @property
     def exit(self) -> ExitStatus | None:
         """How it ended; None while it runs."""
         return self._exit
@@ -210,58 +228,16 @@ class SupervisedHost:
     # --- watching ---------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        poll = select.poll()
-        poll.register(self._pipe.fileno(), select.POLLIN)
-        poll.register(self._stderr.fd, select.POLLIN)
-        pidfd = _open_pidfd(self.pid)
-        if pidfd is not None:
-            poll.register(pidfd, select.POLLIN)
+        assert self._process is not None
+        pidfd = self._process.open_pidfd()
         try:
-            while self._look(poll, pidfd):
-                pass
-            self._take_last_messages()
+            Listener(self._pipe, self._stderr, pidfd, self._handle).run()
         except ProtocolViolationError as exc:
             self._violated(exc)
         finally:
             if pidfd is not None:
                 os.close(pidfd)
             self._end()
-
-    def _look(self, poll: select.poll, pidfd: int | None) -> bool:
-        """One round. False when the host, or its end of the pipe, is gone."""
-        pause = self._allowance.pause(time.monotonic())
-        # What was read and not handled yet is enough: the rest waits in the pipe, which is bounded.
-        busy = bool(pause) or self._pipe.has_message
-        poll.modify(self._pipe.fileno(), 0 if busy else select.POLLIN)
-        wait = pause * 1000 + 1 if pause else 0 if busy else None
-        for fd, _ in poll.poll(wait):
-            if fd == self._stderr.fd:
-                if not self._stderr.pass_on():
-                    poll.unregister(fd)
-            elif fd == pidfd or not self._pipe.pump():
-                return False
-        for _ in range(0 if pause else _MESSAGES_A_ROUND):
-            if not self._take_message():
-                break
-        return True
-
-    def _take_message(self) -> bool:
-        """Handle the next thing that the host has said, if there is one."""
-        taken = self._pipe.take()
-        if taken is None:
-            return False
-        message = m.decode_from_party(taken[0])
-        self._allowance.spend(_COSTS.get(type(message), 1), time.monotonic())
-        self._handle(message)
-        return True
-
-    def _take_last_messages(self) -> None:
-        """What it said at last."""
-        for _ in range(_LAST_CHUNKS):
-            if not self._pipe.pump():
-                break
-        while self._take_message():
-            pass
 
     def _handle(self, message: Any) -> None:
         if self._hello.is_set() == isinstance(message, m.Hello) or (
@@ -273,6 +249,7 @@ class SupervisedHost:
                 raise ProtocolViolationError(
                     f"the host of {self.name} speaks version {message.version} of the protocol, the core {m.PROTOCOL_VERSION}"
                 )
+            self._up = True
             self._hello.set()
         elif isinstance(message, m.Ready):
             self._ready = True
@@ -292,42 +269,28 @@ class SupervisedHost:
 
     def _end(self) -> None:
         """The pipe or the process has ended: see to it that both have, and say how."""
-        status = None
+        status, process = None, self._process
+        assert process is not None
         try:
-            status = self._await_process()
+            status = process.reap(_END_SECONDS, measure=self._limits.cpu_time is not None)
             self._stderr.drain()
         finally:
             _live.discard(self)
             self._outbox.close()
             self._pipe.close()
             self._stderr.close()
-            self._exit = ExitStatus.of(self.pid, status, self._stderr.tail(), self.reason, self._limits, self._cpu)
+            with self._assigning:
+                self._exit = ExitStatus.of(
+                    self.pid, status, self._stderr.tail(), self.reason, self._limits, process.cpu
+                )
+                on_end = self._on_end
             self._hello.set()
             self._settled.set()
             try:
-                self._on_end(self._exit)
+                on_end(self._exit)
             finally:
                 self._ended.set()
                 self._parted.set()
-
-    def _await_process(self) -> int | None:
-        """Reap the process, killing it if it does not end by itself. None: ended, but nobody can say how."""
-        end = time.monotonic() + _END_SECONDS
-        pause = threading.Event()
-        while True:
-            with self._process_lock:
-                if self._limits.cpu_time is not None:
-                    self._cpu = cpu_seconds(self.pid)  # nobody can say once it is reaped
-                status = self._process.poll()
-                if status is None and not _exists(self.pid):
-                    self._gone = True
-                    return None  # somebody else has reaped it, say because the app ignores SIGCHLD
-                self._gone = status is not None
-            if status is not None:
-                return status
-            if time.monotonic() > end:
-                self.kill()
-            pause.wait(0.001)
 
     # --- ending -----------------------------------------------------------------------------------------------------
 
@@ -359,36 +322,10 @@ class SupervisedHost:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # Only the watching thread reaps, under this lock: until it has, the pid is this process's.
-        with self._process_lock:
-            if self.pid is not None and not self._gone:
-                with contextlib.suppress(ProcessLookupError):
-                    self.signalled = True
-                    os.kill(self.pid, number)
+        if self._process is not None:
+            self._process.signal(number)
 
     def join(self) -> None:
         """Wait for the watching thread."""
         if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join()
-
-
-def _open_pidfd(pid: int | None) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where the system has none."""
-    if pid is None or not sys.platform.startswith("linux"):
-        return None
-    try:
-        return os.pidfd_open(pid)
-    except (OSError, AttributeError):
-        return None
-
-
-def _exists(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

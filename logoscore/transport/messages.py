@@ -66,6 +66,20 @@ class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
 # --- core → party ---------------------------------------------------------------------------------------------------
 
 
+class Changes(msgspec.Struct, array_like=True, frozen=True):
+    """What is different now from when a warm host was started; a fresh one would have it so."""
+
+    set: dict[bytes, bytes]
+    """Of the environment."""
+    unset: tuple[bytes, ...]
+    path: tuple[bytes, ...]
+    """``sys.path``, all of it."""
+    directory: bytes
+
+    def __repr__(self) -> str:
+        return "<Changes>"  # an environment may hold secrets
+
+
 class Bootstrap(_SecretMessage):
     """The first message to a host: who it is and what it loads."""
 
@@ -83,6 +97,7 @@ class Bootstrap(_SecretMessage):
     spin_microseconds: int
     state: bytes | None = None  # what the instance before it saved, encoded by itself; nobody else reads it
     limits: dict[str, int | float] = {}
+    changes: Changes | None = None  # for a warm host
 
 
 class Start(_Message):

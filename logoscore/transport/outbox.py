@@ -56,7 +56,7 @@ class Outbox:
 
     def __init__(self, pipe: ControlPipe, name: str, on_failure: Callable[[ProtocolViolationError], None]) -> None:
         self._pipe = pipe
-        self._name = name
+        self.name = name
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
@@ -111,7 +111,7 @@ class Outbox:
         self._bytes += len(entry.data) if limited else 0
         self._droppable += droppable
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
