@@ -27,6 +27,7 @@ from logoscore.errors import (
     ProtocolViolationError,
     TransportError,
 )
+from logoscore.grants import Grants
 from logoscore.lanes import Lanes
 from logoscore.links import Link, LinkTable, Party
 from logoscore.questions import Questions
@@ -65,7 +66,7 @@ class Brokerage:
         self._parties: dict[str, Party] = {}
         self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
         self._links = LinkTable()
-        self._grants: set[tuple[Party, Party]] = set()
+        self._grants = Grants()
         self._lanes = Lanes()
         self._questions = Questions()
         self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._create)
@@ -150,8 +151,7 @@ class Brokerage:
     def _leave(self, party: Party) -> set[Party]:
         """Under the lock: take it out of every table but that of links; returns who has a token of it."""
         del self._parties[party.name]
-        called = {callee for caller, callee in self._grants if caller is party}
-        self._grants = {pair for pair in self._grants if party not in pair}
+        called = self._grants.leave(party)
         self._watching.leave(party)
         if CAPABILITY_MODULE in self._parties:
             called.add(self._parties[CAPABILITY_MODULE])
@@ -238,7 +238,7 @@ class Brokerage:
         callee = self._present(target)
         self._rights.check(requester, callee.name, target)
         with self._lock:
-            self._grants.add((caller, callee))
+            self._grants.add(caller, callee)
         return callee.name
 
     # --- links ------------------------------------------------------------------------------------------------------

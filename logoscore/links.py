@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.transport import messages as m
@@ -121,6 +121,28 @@ class LinkTable:
         self._lock = threading.Lock()
         self._made = 0
         self._links: dict[int, Link] = {}
+        # The same by what is looked for, so that nothing takes longer the more others there are.
+        self._of: dict[Party, dict[int, Link]] = {}
+        self._between: dict[tuple[Party, str, str], dict[int, Link]] = {}
+
+    def _add(self, link: Link) -> None:
+        """Under the lock."""
+        self._links[link.number] = link
+        for table, key in self._places(link):
+            table.setdefault(key, {})[link.number] = link
+
+    def _drop(self, number: int) -> Link | None:
+        """Under the lock; None if it is not there any more."""
+        link = self._links.pop(number, None)
+        for table, key in self._places(link) if link is not None else ():
+            del table[key][number]
+            if not table[key]:
+                del table[key]
+        return link
+
+    def _places(self, link: Link) -> list[tuple[dict[Any, dict[int, Link]], Any]]:
+        between = link.caller, link.callee.name, link.purpose
+        return [*((self._of, end) for end in {link.caller, link.callee}), (self._between, between)]
 
     def create(
         self,
@@ -155,7 +177,7 @@ class LinkTable:
             self._made += 1
             link = Link(self._made, caller, callee, purpose, capacities, semaphores, codec, names, request, on_attached)
             link.memory, link.unattached = memory, [callee, caller]
-            self._links[link.number] = link
+            self._add(link)
         return link, for_callee
 
     def get(self, number: int, party: Party) -> Link | None:
@@ -174,10 +196,8 @@ class LinkTable:
     def find(self, caller: Party, callee_name: str, purpose: str) -> Link | None:
         """A link of ``caller`` to that callee, or None."""
         with self._lock:
-            for link in self._links.values():
-                if link.caller is caller and link.callee.name == callee_name and link.purpose == purpose:
-                    return link
-        return None
+            found = self._between.get((caller, callee_name, purpose), {})
+            return next(iter(found.values()), None)
 
     def attached(self, link: Link, party: Party) -> int | None:
         """One end holds it now. If that was the callee, returns the descriptor that the caller gets; to be closed.
@@ -200,7 +220,7 @@ class LinkTable:
     def take(self, link: Link, reason: LogosError) -> bool:
         """Remove it. False if somebody else has."""
         with self._lock:
-            if self._links.pop(link.number, None) is None:
+            if self._drop(link.number) is None:
                 return False
         self._end(link, reason)
         return True
@@ -208,9 +228,9 @@ class LinkTable:
     def take_all(self, party: Party, reason: LogosError) -> list[Link]:
         """Remove and return all that ``party`` has an end of."""
         with self._lock:
-            links = [link for link in self._links.values() if link.joins(party)]
+            links = list(self._of.get(party, {}).values())
             for link in links:
-                del self._links[link.number]
+                self._drop(link.number)
         for link in links:
             self._end(link, reason)
         return links
