@@ -15,10 +15,9 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from logoscore.errors import (
     ChannelClosedError,
@@ -29,16 +28,15 @@ from logoscore.errors import (
 )
 from logoscore.grants import Grants
 from logoscore.lanes import Lanes
-from logoscore.links import Link, LinkTable, Party
+from logoscore.linking import Linking, tell_closed
+from logoscore.links import LinkTable, Party
 from logoscore.questions import Questions
 from logoscore.session.node import CAPABILITY_MODULE
-from logoscore.session.wire_errors import from_wire, to_wire
+from logoscore.session.wire_errors import to_wire
 from logoscore.transport import messages as m
 from logoscore.watching import Watching
 
 __all__ = ["Brokerage", "Party", "Rights"]
-
-_MAX_REASON: Final = 1000  # characters that one party may have another told
 
 
 class Rights(Protocol):
@@ -69,15 +67,16 @@ class Brokerage:
         self._grants = Grants()
         self._lanes = Lanes()
         self._questions = Questions()
-        self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._create)
+        self._linking = Linking(self._lock, self._parties, self._links, rights.codec)
+        self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._linking.create)
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
-            m.Attached: self._attached,
-            m.LinkFailed: self._link_failed,
+            m.Attached: self._linking.attached,
+            m.LinkFailed: self._linking.failed,
             m.Watch: self._watch,
             m.Resolve: self._resolve,
             m.Authorize: self._authorize,
-            m.CancelCall: self._cancel,
+            m.CancelCall: self._linking.cancel,
             m.Done: self._questions.answered,
         }
 
@@ -130,7 +129,7 @@ class Brokerage:
         try:
             for link in self._links.take_all(party, error):
                 for other in link.others(party):
-                    _tell_closed(link, other, error)
+                    tell_closed(link, other, error)
             self._questions.ask_all(
                 [(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}]
             )
@@ -256,74 +255,8 @@ class Brokerage:
         # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
         former = self._links.find(party, callee.name, m.CALLS)
         if former is not None:
-            self._close(former, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
-        self._create(party, callee, m.CALLS, request=message.request)
-
-    def _create(
-        self,
-        caller: Party,
-        callee: Party,
-        purpose: str,
-        names: tuple[str, ...] | None = None,
-        *,
-        request: int | None = None,
-        on_attached: Callable[[], None] | None = None,
-    ) -> None:
-        """Make a link and hand it to the callee; when he holds it, the caller gets it."""
-        codec = self._rights.codec(caller.name, callee.name) if purpose == m.CALLS else "safe"
-        link, memory = self._links.create(
-            caller, callee, purpose, codec=codec, names=names, request=request, on_attached=on_attached
-        )
-        try:
-            callee.deliver(m.Attach(link.info(caller), publishes=purpose == m.EVENTS), (memory,))
-        finally:
-            os.close(memory)
-        # One end may have gone while we were making it: whoever is left must not keep it.
-        with self._lock:
-            gone = [end for end in (caller, callee) if self._parties.get(end.name) is not end]
-        if gone:
-            self._close(link, ChannelClosedError(f"{gone[0].name} ended while the channel was opened"))
-
-    def _attached(self, party: Party, message: m.Attached) -> None:
-        link = self._links.get(message.link, party)
-        memory = self._links.attached(link, party) if link is not None else None
-        if link is None or memory is None:
-            return
-        try:
-            if link.request is not None:
-                link.caller.deliver(m.Opened(link.request, link.info(link.callee)), (memory,))
-            else:
-                link.caller.deliver(m.Attach(link.info(link.callee), publishes=False), (memory,))
-        finally:
-            os.close(memory)
-        if link.reason is not None:  # it was closed just then: what we said of it may have come too early
-            _tell_closed(link, link.caller, link.reason, by_peer=link.refused)
-
-    def _close(self, link: Link, error: LogosError) -> None:
-        """End a link for both ends."""
-        if self._links.take(link, error):
-            for end in {link.caller, link.callee}:
-                _tell_closed(link, end, error)
-
-    def _link_failed(self, party: Party, message: m.LinkFailed) -> None:
-        link = self._links.get(message.link, party)
-        error = ChannelClosedError(f"{party.name} closed the channel: {message.error.message[:_MAX_REASON]}")
-        if link is None:
-            return
-        link.refused = party is not link.caller
-        if not self._links.take(link, error):
-            return
-        _tell_closed(link, party, from_wire(message.error))
-        for other in link.others(party):
-            _tell_closed(link, other, error, by_peer=True)
-
-    def _cancel(self, party: Party, message: m.CancelCall) -> None:
-        link = self._links.get(message.link, party)
-        if link is None:
-            return
-        if link.caller is not party:
-            raise ProtocolViolationError(f"{party.name} cancels a call that it did not make")
-        link.callee.deliver(message)
+            self._linking.close(former, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
+        self._linking.create(party, callee, m.CALLS, request=message.request)
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
         party.deliver(m.Done(message.request, self._rights.resolve(message.target)))
@@ -351,15 +284,6 @@ class Brokerage:
         """Ask a party about itself; None if it is not there, or does not answer in time."""
         party = self.party(name)
         return self._questions.ask_and_wait(party, lambda number: m.Query(number, what), timeout) if party else None
-
-
-def _tell_closed(link: Link, end: Party, error: LogosError, *, by_peer: bool = False) -> None:
-    """Tell one end that the link is closed; a caller who has not got it yet, that he will not."""
-    deaf = by_peer and link.opening and link.purpose == m.EVENTS and end is link.caller
-    publisher = link.callee.name if deaf else None
-    end.deliver(m.CloseLink(link.number, to_wire(error), by_peer=by_peer, publisher=publisher))
-    if link.opening and end is link.caller and link.request is not None:
-        end.deliver(m.Failed(link.request, to_wire(error)))
 
 
 def _plant(newcomer: Party) -> Callable[[int], Any]:
