@@ -223,7 +223,6 @@ class Host:
 
 def _adopt(changes: m.Changes, name: str) -> None:
     """A warm host becomes a module's: it gets what a fresh one would have inherited. Raises OSError."""
-    import importlib
     from multiprocessing import process
 
     os.chdir(changes.directory)
@@ -231,7 +230,12 @@ def _adopt(changes: m.Changes, name: str) -> None:
         os.environb.pop(key, None)
     os.environb.update(changes.set)
     sys.path[:] = map(os.fsdecode, changes.path)
-    importlib.invalidate_caches()  # files may have come since it looked
+    # Files may have come since it looked. (importlib.invalidate_caches() is this, and an import of importlib.metadata.)
+    for place, finder in list(sys.path_importer_cache.items()):
+        if finder is None or not place.startswith("/"):
+            del sys.path_importer_cache[place]
+        elif hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
     process.current_process().name = f"logos_host {name}"
 
 
