@@ -30,6 +30,7 @@ from logoscore.grants import Grants
 from logoscore.lanes import Lanes
 from logoscore.linking import Linking, tell_closed
 from logoscore.links import LinkTable, Party
+from logoscore.loans import Loans
 from logoscore.questions import Questions
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.session.wire_errors import to_wire
@@ -56,18 +57,19 @@ class Rights(Protocol):
 
 
 class Brokerage:
-    """All parties and links of one core."""
+    """All parties and links of one core. ``buffer_memory``: bytes that each party may lend (``loans.py``)."""
 
-    def __init__(self, rights: Rights) -> None:
+    def __init__(self, rights: Rights, buffer_memory: int = 0) -> None:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
         self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
         self._links = LinkTable()
         self._grants = Grants()
+        self._loans = Loans(self._links, buffer_memory)
         self._lanes = Lanes()
         self._questions = Questions()
-        self._linking = Linking(self._lock, self._parties, self._links, rights.codec)
+        self._linking = Linking(self._lock, self._parties, self._links, rights.codec, self._loans.places)
         self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._linking.create)
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
@@ -78,6 +80,7 @@ class Brokerage:
             m.Authorize: self._authorize,
             m.CancelCall: self._linking.cancel,
             m.Done: self._questions.answered,
+            **self._loans.handlers,
         }
 
     # --- parties ----------------------------------------------------------------------------------------------------

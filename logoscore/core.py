@@ -26,7 +26,7 @@ from logoscore.runtime import Runtime
 from logoscore.session.api import LogosAPI
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.subscription import Subscription
-from logoscore.settings import RestartLimits, Settings
+from logoscore.settings import RestartLimits, Settings, default_buffer_memory
 from logoscore.transport.spin import DEFAULT_SPIN_MICROSECONDS
 
 __all__ = ["Core"]
@@ -60,6 +60,9 @@ class Core:
             those of the metadata key ``limits`` (see ``docs/modules.md``).
         warm_hosts: how many hosts are kept started ahead, so that a load does not wait for an interpreter to start:
             milliseconds instead of tens of them, for some 10 MB of memory each. Replaced in the background.
+        buffer_memory: bytes of shared memory that one party (a module, or the app) may hold to send large buffers in, and
+            use again; None: a quarter of the machine's memory, at most 4 GiB; 0: large buffers go through the rings.
+            It is made when it is needed and given back when it has not been used for some seconds.
         plugins: objects with pluggy hook implementations (see ``logoscore.plugins.hookspecs``).
 
     Raises:
@@ -83,6 +86,7 @@ class Core:
         restart_period: float = 60.0,
         restart_backoff: float = 0.1,
         warm_hosts: int = 0,
+        buffer_memory: int | None = None,
     ) -> None:
         if policy is not None and not callable(policy):
             raise TypeError(f"policy is a callable or None, not {type(policy).__name__}")
@@ -95,6 +99,10 @@ class Core:
         for name, number in (("restart_intensity", restart_intensity), ("warm_hosts", warm_hosts)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                 raise ValueError(f"{name} is a whole number of at least 0, not {number!r}")
+        if buffer_memory is None:
+            buffer_memory = default_buffer_memory()
+        if isinstance(buffer_memory, bool) or not isinstance(buffer_memory, int) or buffer_memory < 0:
+            raise ValueError(f"buffer_memory is a number of bytes of at least 0, or None, not {buffer_memory!r}")
         self._runtime = Runtime(
             Settings(
                 plugins_dirs=[Path(path) for path in _several(plugins_dir)],
@@ -109,6 +117,7 @@ class Core:
                 restarts=RestartLimits(restart_intensity, float(restart_period), float(restart_backoff)),
                 warm_hosts=warm_hosts,
                 limits=app_limits(limits, BUILTIN_NAMES),
+                buffer_memory=buffer_memory,
             )
         )
         # Also runs at interpreter exit, before the modules that we need are torn down.

@@ -79,6 +79,7 @@ class Host:
             transparent=bootstrap.source == _BUILTIN_SOURCE,
             on_exit=self._finish,
             limits=self._limits,
+            buffer_memory=bootstrap.buffer_memory,
         )
         self._node.tokens.save(CAPABILITY_MODULE, bootstrap.token)
         self._node.tokens.hold(CAPABILITY_MODULE, bootstrap.token)

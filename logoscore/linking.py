@@ -30,6 +30,7 @@ class Linking:
         parties: who is there, by name.
         links: every channel.
         codec: which one caller and callee, by their names, use.
+        places: how many pieces of memory one end may lend the other.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Linking:
         parties: Mapping[str, Party],
         links: LinkTable,
         codec: Callable[[str, str], str],
+        places: int,
     ) -> None:
         self._lock = lock
         self._parties = parties
         self._links = links
         self._codec = codec
+        self._places = places
 
     def create(
         self,
@@ -57,8 +60,9 @@ class Linking:
         """Make a link and hand it to the callee; when he holds it, the caller gets it."""
         codec = self._codec(caller.name, callee.name) if purpose == m.CALLS else "safe"
         link, memory = self._links.create(
-            caller, callee, purpose, codec=codec, names=names, request=request, on_attached=on_attached
-        )
+            caller, callee, purpose, codec=codec, names=names, request=request, on_attached=on_attached,
+            places=self._places,
+        )  # fmt: skip
         try:
             callee.deliver(m.Attach(link.info(caller), publishes=purpose == m.EVENTS), (memory,))
         finally:

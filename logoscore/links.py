@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.transport import messages as m
-from logoscore.transport.ring import ring_size
+from logoscore.transport.channel import channel_size
 from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
 
 __all__ = ["Link", "LinkTable", "Party"]
@@ -49,6 +49,78 @@ class Filtering:
 
 
 @dataclass(eq=False)
+class Piece:
+    """Memory that one end of a channel lends the other."""
+
+    size: int
+    fd: int | None
+    """Until the reader has it."""
+    offered: bool = False
+    """The reader has been given it."""
+
+
+class LentMemory:
+    """The pieces of one channel, by direction (``back``) and number. Once closed it takes none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pieces: dict[tuple[bool, int], Piece] = {}
+        self._closed = False
+
+    def total(self, back: bool) -> int:
+        """Bytes in one direction."""
+        with self._lock:
+            return sum(piece.size for key, piece in self._pieces.items() if key[0] is back)
+
+    def count(self, back: bool) -> int:
+        """Pieces in one direction."""
+        with self._lock:
+            return sum(key[0] is back for key in self._pieces)
+
+    def add(self, back: bool, number: int, piece: Piece) -> bool:
+        """Whether it is in: not if there is one of that number, or the channel has ended."""
+        with self._lock:
+            if self._closed or (back, number) in self._pieces:
+                return False
+            self._pieces[back, number] = piece
+            return True
+
+    def get(self, back: bool, number: int) -> Piece | None:
+        """The piece of that number."""
+        with self._lock:
+            return self._pieces.get((back, number))
+
+    def take_descriptor(self, back: bool, number: int) -> tuple[Piece, int] | None:
+        """A piece that the reader has not got yet, and its descriptor, to be closed."""
+        with self._lock:
+            piece = self._pieces.get((back, number))
+            if piece is None or piece.fd is None:
+                return None
+            fd, piece.fd = piece.fd, None
+            return piece, fd
+
+    def remove(self, back: bool, number: int) -> Piece | None:
+        """Forget a piece."""
+        with self._lock:
+            piece = self._pieces.pop((back, number), None)
+            self._release(piece)
+            return piece
+
+    def close(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._closed = True
+            while self._pieces:
+                self._release(self._pieces.popitem()[1])
+
+    @staticmethod
+    def _release(piece: Piece | None) -> None:
+        if piece is not None and piece.fd is not None:
+            os.close(piece.fd)
+            piece.fd = None
+
+
+@dataclass(eq=False)
 class Link:
     """One channel. The callee of an events link is the publisher."""
 
@@ -73,6 +145,9 @@ class Link:
     refused: bool = False
     """The callee has given it up."""
     filtering: Filtering | None = None
+    places: int = 0
+    """How many pieces of memory can be lent in each direction."""
+    lent: LentMemory = field(default_factory=LentMemory)
     ended: bool = False
 
     def joins(self, party: Party) -> bool:
@@ -83,6 +158,10 @@ class Link:
         """The other end, unless it is the same party."""
         return {self.caller, self.callee} - {party}
 
+    def writer(self, back: bool) -> Party:
+        """Who writes in that direction; ``back``: from callee to caller."""
+        return self.callee if back else self.caller
+
     @property
     def opening(self) -> bool:
         """Whether the caller has not got it yet."""
@@ -91,8 +170,8 @@ class Link:
     def info(self, peer: Party) -> m.LinkInfo:
         """What the end opposite ``peer`` is told."""
         return m.LinkInfo(
-            self.number, peer.name, self.purpose, self.capacities, tuple(self.semaphores), self.codec, self.names
-        )
+            self.number, peer.name, self.purpose, self.capacities, tuple(self.semaphores), self.codec, self.names, self.places
+        )  # fmt: skip
 
     def settle(self) -> None:
         """Both ends hold it, or it is given up: remove the names, and tell whoever waited for this. Once."""
@@ -106,6 +185,7 @@ class Link:
     def end(self) -> None:
         """It is closed: nobody needs to wait for anything of it."""
         self.ended = True
+        self.lent.close()
         self.settle()
         filtering, self.filtering = self.filtering, None
         while filtering is not None:
@@ -154,6 +234,7 @@ class LinkTable:
         names: tuple[str, ...] | None,
         request: int | None,
         on_attached: Callable[[], None] | None,
+        places: int = 0,
     ) -> tuple[Link, int]:
         """Make a link; returns it with a descriptor of its memory for the callee, which is to be closed.
 
@@ -165,7 +246,7 @@ class LinkTable:
         memory = None
         try:
             semaphores = create_semaphores(2 * len(capacities))
-            memory = create_memory(sum(map(ring_size, capacities)))
+            memory = create_memory(channel_size(capacities, places))
             for_callee = os.dup(memory)
         except OSError as exc:
             for name in semaphores:
@@ -176,7 +257,7 @@ class LinkTable:
         with self._lock:
             self._made += 1
             link = Link(self._made, caller, callee, purpose, capacities, semaphores, codec, names, request, on_attached)
-            link.memory, link.unattached = memory, [callee, caller]
+            link.memory, link.unattached, link.places = memory, [callee, caller], places
             self._add(link)
         return link, for_callee
 
@@ -192,6 +273,12 @@ class LinkTable:
         if not made or (link is not None and not link.joins(party)):
             raise ProtocolViolationError(f"{party.name} speaks of the channel {number}, which is not its own")
         return link
+
+    def lent_by(self, party: Party) -> int:
+        """Bytes of memory that ``party`` may write to, over all its channels, to lend them."""
+        with self._lock:
+            links = [link for link in self._links.values() if link.joins(party)]
+        return sum(link.lent.total(back) for link in links for back in (False, True) if link.writer(back) is party)
 
     def find(self, caller: Party, callee_name: str, purpose: str) -> Link | None:
         """A link of ``caller`` to that callee, or None."""

@@ -23,7 +23,14 @@ _LAST_CHUNKS: Final = 8
 #: What a host may make the core do, by weight; one that asks for more waits. A cancel weighs 1.
 _WORK_A_SECOND: Final = 2_000.0
 _WORK_AT_ONCE: Final = 5_000.0
-_COSTS: Final[dict[type, float]] = {m.OpenLink: 50, m.Watch: 20, m.LinkFailed: 20, m.Authorize: 5, m.Resolve: 3}
+_COSTS: Final[dict[type, float]] = {
+    m.OpenLink: 50,
+    m.Watch: 20,
+    m.LinkFailed: 20,
+    m.MakeBuffer: 20,
+    m.Authorize: 5,
+    m.Resolve: 3,
+}
 
 
 class Listener:

@@ -30,10 +30,17 @@ class LocalParty:
 
     Args:
         transparent: whether LogosErrors of its methods keep their class at the caller.
+        buffer_memory: bytes that it may lend.
     """
 
     def __init__(
-        self, name: str, brokerage: Brokerage, default_timeout: float, spinner: Spinner, transparent: bool
+        self,
+        name: str,
+        brokerage: Brokerage,
+        default_timeout: float,
+        spinner: Spinner,
+        transparent: bool,
+        buffer_memory: int = 0,
     ) -> None:
         self.party = Party(name, new_token(), self._deliver)
         self._node = Node(
@@ -43,6 +50,7 @@ class LocalParty:
             spinner=spinner,
             gate=Gate(_WORKERS),
             transparent=transparent,
+            buffer_memory=buffer_memory,
         )
         self._node.tokens.save(CAPABILITY_MODULE, self.party.token)
         self._node.tokens.hold(CAPABILITY_MODULE, self.party.token)

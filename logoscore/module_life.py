@@ -222,6 +222,7 @@ class ModuleLife:
             spin_microseconds=settings.spin_microseconds,
             state=_take_state(record),
             limits=self.registry.limits(record).to_dict(),
+            buffer_memory=settings.buffer_memory,
             changes=changes,
         )
 

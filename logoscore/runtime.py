@@ -90,7 +90,8 @@ class Runtime:
         self._hooks = create_plugin_manager()
         for plugin in self.settings.plugins:
             self._hooks.register(plugin)
-        self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy))
+        lendable = self.settings.buffer_memory
+        self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy), lendable)
         self._life = ModuleLife(self.registry, self.brokerage, self.settings)
         self._lifecycle = Lifecycle(self._life)
         self._notices = Notices(lambda name, *data: self._parties[CORE_MANAGER].api.trigger(name, *data))
@@ -99,7 +100,9 @@ class Runtime:
         self._life.on_restarted = self._supervision.restarted
         spinner = Spinner(self.settings.spin_microseconds)
         for name, transparent in ((CORE, False), (CORE_MANAGER, True)):
-            self._parties[name] = LocalParty(name, self.brokerage, self.settings.default_timeout, spinner, transparent)
+            self._parties[name] = LocalParty(
+                name, self.brokerage, self.settings.default_timeout, spinner, transparent, lendable
+            )
         manager = CoreManager(self)
         self._parties[CORE_MANAGER].expose(manager)
         self._parties[CORE].expose(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from logoscore.limits import Limits
     from logoscore.policy import AccessRequest, Decision
 
-__all__ = ["RestartLimits", "Settings"]
+__all__ = ["RestartLimits", "Settings", "default_buffer_memory"]
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,14 @@ class Settings:
     warm_hosts: int = 0
     limits: Mapping[str, Limits] = field(default_factory=dict)
     """By module name, or ``"*"``."""
+    buffer_memory: int = 0
+    """Bytes that each party may lend."""
+
+
+def default_buffer_memory() -> int:
+    """A quarter of the machine's memory, at most 4 GiB."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # a system that does not say
+        memory = 4 << 30
+    return min(memory // 4, 4 << 30)

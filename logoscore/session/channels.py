@@ -84,13 +84,14 @@ class Channels:
         failure: Exception | None = None
         if descriptors:
             try:
-                channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner)
+                channel = Channel(descriptors[0], info.capacities, info.semaphores, sends, spinner, info.places)
             except (OSError, ValueError, MemoryError) as exc:
                 failure = exc
         else:  # the system drops what this process may not have
             failure = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if failure is not None:
             raise self._unusable(info, "could not open", failure) from failure
+        self._node.lending.add(info.link, channel, callee=not last)
         if last:
             for name in info.semaphores:
                 unlink_semaphore(name)

@@ -158,7 +158,9 @@ class LogosAPIClient:
         if not buffers:
             return fr.HEADER.pack(kind, codec.ID, flags, len(name), call_id, deadline, token) + name + head
         header = fr.HEADER.pack(kind, codec.ID, flags | fr.BUFFERS, len(name), call_id, deadline, token)
-        return [header + name, *fr.join_payload(head, buffers)]
+        # (A stream's deadline is none; for its memory it waits as long as for anything else.)
+        until = deadline if deadline < fr.FOREVER else _now() + self._default_ns
+        return self._node.lending.frame(link.sender, header + name, head, buffers, until)
 
     def _named(self, error: SerializationError, method: str) -> SerializationError:
         """The codec knows where in a value the trouble is; here we know whose value it is."""

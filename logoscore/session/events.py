@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from logoscore.errors import (
@@ -33,7 +33,7 @@ from logoscore.session.subscription import Subscription
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender
 from logoscore.transport.codec import SAFE
-from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, Frame, join_payload, parse, split_payload
+from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, Frame, parse, split_payload
 
 __all__ = ["EventLink", "Publisher"]
 
@@ -116,7 +116,6 @@ class Publisher:
         head, buffers = SAFE.encode_arguments(data)
         encoded = name.encode()
         flags = BUFFERS if buffers else 0
-        pieces = join_payload(head, buffers) if buffers else [head]
         if not self._order.acquire(blocking=False):
             with yield_turn():
                 self._order.acquire()
@@ -126,17 +125,20 @@ class Publisher:
             with self._lock:
                 outlets = [(link, outlet) for link, outlet in self._outlets.items() if outlet.wants(name)]
             for link, outlet in outlets:
-                self._send(link, outlet, [header + encoded, *pieces])
+                self._send(link, outlet, header + encoded, head, buffers)
         finally:
             self._order.release()
 
-    def _send(self, link: int, outlet: _Outlet, frame: list[bytes | memoryview]) -> None:
-        message = b"".join(frame) if sum(map(len, frame)) <= outlet.sender.ring.max_payload else None
+    def _send(self, link: int, outlet: _Outlet, start: bytes, head: bytes, buffers: Sequence[memoryview]) -> None:
+        sender = outlet.sender
+        frame: bytes | list[bytes | memoryview] = start + head
+        if buffers:
+            frame = self._owner.lending.frame(sender, start, head, buffers, self._patience())
         try:
-            if message is not None and outlet.sender.try_send(message):
+            if type(frame) is bytes and len(frame) <= sender.ring.max_payload and sender.try_send(frame):
                 return
             with yield_turn():
-                outlet.sender.send_parts(frame if message is None else [message], self._patience())
+                sender.send_parts([frame] if isinstance(frame, bytes) else frame, self._patience())
         except TimeoutError:
             self._cut_off(link, outlet, ChannelClosedError(f"{outlet.peer} did not read the events of {self.module}"))
         except FrameTooLargeError:
@@ -215,6 +217,7 @@ class EventLink:
                     data = self._receiver.receive(None)
                     if data is not None:
                         self._deliver(data)
+                        data = None  # it may have been lent memory
         except LogosError as error:
             if self._receiver.error is None:  # what the publisher wrote is no event
                 self._channel.close(error)

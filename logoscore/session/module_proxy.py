@@ -239,6 +239,7 @@ class ModuleProxy:
         finally:
             current_call.reset(token)
             call.end()
+            del args, kwargs  # memory that they were lent is the caller's again before he has the reply
         self._reply(method, frame, link, result, error)
 
     def _start_coroutine(

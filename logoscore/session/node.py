@@ -34,6 +34,7 @@ from logoscore.session.client import LogosAPIClient
 from logoscore.session.events import Publisher
 from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
 from logoscore.session.hearing import Hearing
+from logoscore.session.lending import Lending
 from logoscore.session.module_proxy import ModuleProxy
 from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import LogosAPIProvider
@@ -60,6 +61,7 @@ class Node:
         spinner: this process's.
         gate: lets the module's calls run.
         transparent, on_exit, limits: see :class:`ModuleProxy`.
+        buffer_memory: bytes that it may lend, see :class:`Lending`.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class Node:
         transparent: bool = False,
         on_exit: Callable[[object], None] | None = None,
         limits: Limits = NO_LIMITS,
+        buffer_memory: int = 0,
     ) -> None:
         self.name = name
         self.default_timeout = default_timeout
         self.gate = gate
         self.threads = ThreadGroup()
+        self.lending = Lending(buffer_memory, send, self.threads)
         self.tokens = TokenManager()
         self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit, limits=limits)
         self.provider = LogosAPIProvider(self.proxy, self)
@@ -105,6 +109,7 @@ class Node:
             m.Forget: self._forget,
             m.CancelCall: self._cancel_call,
             m.Query: self._query,
+            **self.lending.handlers,
         }
 
     # --- from the core ----------------------------------------------------------------------------------------------
@@ -336,6 +341,7 @@ class Node:
         self._channels.close(error)
         self.publisher.close(error)
         self.provider.close(error)
+        self.lending.close()
         self.proxy.close()
 
     def abandon(self, error: LogosError) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError, TransportError
 from logoscore.session.threads import LinkOwner
+from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
 from logoscore.transport.frame import FOREVER, HEADER_SIZE, REPLY, START
@@ -149,7 +150,9 @@ class CallLink:
 
     def _lead_alone(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
         """One request and its reply. ``_NOT_SENT`` if the request would have to wait for room: that needs a reader."""
-        if type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame):
+        if (type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame)) and not (
+            type(frame) is LentFrame and self.sender.try_send_lent(frame)
+        ):
             return _NOT_SENT
         receive = self._receiver.receive
         try:
@@ -162,6 +165,7 @@ class CallLink:
                     if _CALL_ID.unpack_from(data)[0] == call_id:
                         return data
                     self._deliver(data)
+                    data = None  # it may have been lent memory
                 if (now := _now()) >= until:  # also while replies to others keep coming
                     self._expire()
                     if now >= deadline:
@@ -249,6 +253,7 @@ class CallLink:
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
                     self._deliver(data)
+                    data = None  # it may have been lent memory
                     looks += 1
                     if looks % _DELIVERIES_A_LOOK and readable():
                         continue  # the clock is looked at between bursts, and now and then in one

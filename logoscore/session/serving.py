@@ -30,7 +30,7 @@ from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import to_wire
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
-from logoscore.transport.frame import BUFFERS, ERROR, HEADER, NO_TOKEN, join_payload
+from logoscore.transport.frame import BUFFERS, ERROR, HEADER, NO_TOKEN
 
 if TYPE_CHECKING:
     from logoscore.session.module_proxy import ModuleProxy
@@ -152,6 +152,7 @@ class ServingLink:
                 frame = receive(None)
                 if frame is not None:
                     handle(frame, self)
+                    frame = None  # it may have been lent memory, and the next may be long in coming
         except LogosError as error:
             if self._receiver.error is None:
                 self._fail(error)
@@ -240,7 +241,10 @@ class ServingLink:
         head, buffers = self.codec.encode(value, path)
         header = HEADER.pack(kind, self.codec.ID, BUFFERS if buffers else 0, 0, call_id, 0, NO_TOKEN)
         if buffers:
-            return self._send([header, *join_payload(head, buffers)], deadline, patient)
+            lending = self._owner.lending
+            return self._send(
+                lending.frame(self._sender, header, head, buffers, deadline, patient=patient), deadline, patient
+            )
         return self._send(header + head, deadline, patient)
 
     def reply_error(self, call_id: int, error: LogosError, deadline: int, *, patient: bool = True) -> None:

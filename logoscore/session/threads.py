@@ -8,9 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from logoscore.errors import LogosError
+
+if TYPE_CHECKING:
+    from logoscore.session.lending import Lending
 
 __all__ = ["LinkOwner", "ThreadGroup", "signal_stack"]
 
@@ -108,6 +111,7 @@ class LinkOwner(Protocol):
     """The party at this end of a channel."""
 
     threads: ThreadGroup
+    lending: Lending
 
     def link_failed(self, link: int, error: LogosError) -> None:
         """A channel cannot go on: have the core close it for both ends."""

@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from logoscore.errors import LogosError
+from logoscore.transport.buffers import Borrower, Lender
 from logoscore.transport.direction import MAX_MESSAGE
 from logoscore.transport.receiver import Receiver
 from logoscore.transport.ring import RingReader, RingWriter, ring_size
@@ -35,9 +36,14 @@ from logoscore.transport.segment import Semaphore, map_memory
 from logoscore.transport.sender import Sender
 from logoscore.transport.spin import Spinner
 
-__all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender"]
+__all__ = ["MAX_MESSAGE", "Channel", "Receiver", "Sender", "channel_size"]
 
 _DISPOSE_SECONDS: Final = 5.0
+
+
+def channel_size(capacities: Sequence[int], places: int) -> int:
+    """The bytes of memory that a channel needs. Raises ValueError as :func:`ring_size` does."""
+    return sum(map(ring_size, capacities)) + 8 * places * len(capacities)
 
 
 class Channel:
@@ -49,13 +55,20 @@ class Channel:
         semaphores: names; two per ring: data, room.
         sends: one bool per ring: whether this side writes it.
         spinner: what this process spends on spinning.
+        places: how many pieces of memory can be lent in each direction (``buffers.py``).
 
     Raises:
         OSError, ValueError: memory or a semaphore is not what was announced.
     """
 
     def __init__(
-        self, fd: int, capacities: Sequence[int], semaphores: Sequence[str], sends: Sequence[bool], spinner: Spinner
+        self,
+        fd: int,
+        capacities: Sequence[int],
+        semaphores: Sequence[str],
+        sends: Sequence[bool],
+        spinner: Spinner,
+        places: int = 0,
     ) -> None:
         if not len(capacities) == len(sends) == len(semaphores) // 2 == len(semaphores) / 2:
             os.close(fd)
@@ -63,7 +76,7 @@ class Channel:
                 f"{len(capacities)} rings, {len(sends)} directions and {len(semaphores)} semaphores do not match"
             )
         try:
-            size = sum(map(ring_size, capacities))
+            size = channel_size(capacities, places)
         except ValueError:
             os.close(fd)
             raise
@@ -88,6 +101,20 @@ class Channel:
             else:
                 self.receivers.append(Receiver(RingReader(memory), data, room, spinner, callee=index == 0))
             memory.release()
+        if places:
+            self._lend(start, sends, places)
+
+    def _lend(self, start: int, sends: Sequence[bool], places: int) -> None:
+        """The words of each ring's lent memory come after the rings."""
+        senders, receivers = iter(self.senders), iter(self.receivers)
+        for writes in sends:
+            with self._view[start : start + 8 * places] as memory:
+                words = memory.cast("Q")
+            start += 8 * places
+            if writes:
+                next(senders).lender = Lender(words)
+            else:
+                next(receivers).borrower = Borrower(words)
 
     def close(self, error: LogosError) -> None:
         """End it: everybody who waits gets ``error``, everybody who comes later too. Idempotent; never waits."""
@@ -99,6 +126,9 @@ class Channel:
                 sender.room.post()
         for receiver in self.receivers:
             receiver.kick()
+        for sender in self.senders:
+            if sender.lender is not None:
+                sender.lender.close()
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: raise ``error`` from now on, and leave the memory, which is the parent's, alone."""
@@ -118,8 +148,12 @@ class Channel:
                 semaphore.close()
             for sender in self.senders:
                 sender.ring.release()
+                if sender.lender is not None:
+                    sender.lender.dispose()
             for receiver in self.receivers:
                 receiver.ring.release()
+                if receiver.borrower is not None:
+                    receiver.borrower.dispose()
             self._view.release()
             self._memory.close()
             self._memory = None

@@ -6,6 +6,8 @@
     └──────┴───────┴───────┴─────────────┴─────────┴─────────────┴─────────┴──────────┴─────────┘
 
 With flag BUFFERS the payload is ``count u32 | length u64 × count | head | buffers``, otherwise it is the head alone.
+With LENT beside it the buffers are not in it, but one after the other, each from a multiple of 64 on, in memory that
+the message has been lent (see ``buffers.py``).
 
 Rules:
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,11 +34,15 @@ __all__ = [
     "NO_TOKEN",
     "START",
     "Frame",
+    "LentBytes",
     "join_payload",
+    "lent_places",
+    "lent_table",
     "parse",
     "parse_rest",
     "plain_payload",
     "split_payload",
+    "with_flag",
 ]
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
@@ -46,6 +52,7 @@ _VIEW_FROM: Final = 2048  # bytes; a smaller payload is quicker copied than view
 NO_TOKEN: Final = bytes(16)
 MAX_BUFFERS: Final = 1 << 16
 _COUNT: Final = struct.Struct("<I")
+_ALIGNMENT: Final = 64  # what numpy and vector instructions like
 
 # Kinds, from caller to callee. All carry the pair's token.
 CALL: Final = 1
@@ -64,6 +71,7 @@ EVENT: Final = 32
 # Flags.
 KWARGS: Final = 1  # the head is [args, kwargs]
 BUFFERS: Final = 2  # the payload has out-of-band buffers
+LENT: Final = 4  # which lie in lent memory
 
 #: A deadline that never comes.
 FOREVER: Final = (1 << 63) - 1
@@ -80,6 +88,26 @@ class Frame(msgspec.Struct, frozen=True, gc=False):  # the quickest record to ma
     token: bytes
     name: bytes
     payload: bytes | memoryview
+
+
+class LentBytes(bytes):
+    """A message, or a part of one, that has been lent memory.
+
+    ``lent`` holds the one view of it, until the buffers are made of that: then they alone keep it, whoever still has the
+    message. Where nobody asks for them, it goes with the last part of the message.
+    """
+
+    lent: list[memoryview]
+
+    @classmethod
+    def of(cls, data: bytes, lent: list[memoryview]) -> LentBytes:
+        message = cls(data)
+        message.lent = lent
+        return message
+
+    def __getitem__(self, key: Any) -> Any:
+        part = super().__getitem__(key)
+        return LentBytes.of(part, self.lent) if type(part) is bytes else part
 
 
 def parse(data: bytes) -> Frame:
@@ -130,6 +158,7 @@ def split_payload(payload: bytes | memoryview, flags: int) -> tuple[bytes | memo
     """
     if not flags & BUFFERS:
         return payload, ()
+    whole = payload
     payload = memoryview(payload)
     if len(payload) < _COUNT.size:
         raise ProtocolViolationError("the frame announces buffers and has no room for their number")
@@ -138,6 +167,8 @@ def split_payload(payload: bytes | memoryview, flags: int) -> tuple[bytes | memo
     if count > MAX_BUFFERS or head_start > len(payload):
         raise ProtocolViolationError(f"the frame announces {count} buffers and has {len(payload)} bytes")
     lengths = struct.unpack_from(f"<{count}Q", payload, _COUNT.size)
+    if flags & LENT:
+        return payload[head_start:], _lent_buffers(whole, lengths)
     position = len(payload) - sum(lengths)
     if position < head_start:
         raise ProtocolViolationError(f"the frame's buffers have {sum(lengths)} bytes, the frame only {len(payload)}")
@@ -147,3 +178,44 @@ def split_payload(payload: bytes | memoryview, flags: int) -> tuple[bytes | memo
         buffers.append(payload[position : position + length])
         position += length
     return head, buffers
+
+
+# --- lent memory ------------------------------------------------------------------------------------------------------
+
+
+def lent_places(lengths: Sequence[int]) -> tuple[list[int], int]:
+    """Where buffers of these lengths begin in lent memory, and how much of it they take in all."""
+    places = []
+    end = 0
+    for length in lengths:
+        places.append(end)
+        end += -(-length // _ALIGNMENT) * _ALIGNMENT
+    return places, end
+
+
+def with_flag(start: bytes, flag: int) -> bytes:
+    """A frame's beginning with one flag more."""
+    flags = int.from_bytes(start[2:4], "little") | flag
+    return start[:2] + flags.to_bytes(2, "little") + start[4:]
+
+
+def lent_table(lengths: Sequence[int]) -> bytes:
+    """What stands before the head of a payload whose buffers lie in lent memory (flags BUFFERS and LENT).
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if len(lengths) > MAX_BUFFERS:
+        raise ValueError(f"at most {MAX_BUFFERS} buffers travel in one message, not {len(lengths)}")
+    return struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
+
+
+def _lent_buffers(payload: bytes | memoryview, lengths: Sequence[int]) -> list[memoryview]:
+    owner = payload.obj if isinstance(payload, memoryview) else payload
+    if not isinstance(owner, LentBytes) or not owner.lent:
+        raise ProtocolViolationError("the frame's buffers lie in lent memory, and it has none")
+    lent = owner.lent.pop()
+    places, end = lent_places(lengths)
+    if end > len(lent):
+        raise ProtocolViolationError(f"the frame's buffers have {end} bytes, and it has been lent {len(lent)}")
+    return [lent[place : place + length] for place, length in zip(places, lengths, strict=True)]

@@ -21,7 +21,7 @@ CALLS: Final = "calls"
 EVENTS: Final = "events"
 """Purpose of a link: one ring, from publisher (the callee) to subscriber (the caller)."""
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 
 MAX_STATE: Final = 16 << 20
 """Bytes of the largest state that a module may hand over at a reload."""
@@ -61,6 +61,8 @@ class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
     codec: str = "safe"
     filter: tuple[str, ...] | None = None
     """For the publisher's end of an events link: which events the subscriber wants; None: all."""
+    places: int = 0
+    """How many pieces of memory can be lent in each direction; 0: everything goes through the rings."""
 
 
 # --- core → party ---------------------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ class Bootstrap(_SecretMessage):
     state: bytes | None = None  # what the instance before it saved, encoded by itself; nobody else reads it
     limits: dict[str, int | float] = {}
     changes: Changes | None = None  # for a warm host
+    buffer_memory: int = 0  # bytes that it may lend, over all its channels
 
 
 class Start(_Message):
@@ -173,6 +176,37 @@ class Forget(_Message):
     peer: str
 
 
+class _Buffer(_Message):
+    """About one piece of memory that large buffers are lent in, between the ends of ``link``.
+
+    ``back``: it goes with the ring from callee to caller. ``piece``: the writer's number of it, never used again.
+    """
+
+    link: int
+    back: bool
+    piece: int
+
+
+class BufferMemory(_Buffer):
+    """Answer to MakeBuffer, for the writer: here it is, with its descriptor. Answered with BufferMade."""
+
+
+class TakeBuffer(_Buffer):
+    """For the reader: this piece, with its descriptor, will be written to. Answered with BufferTaken."""
+
+    size: int
+
+
+class BufferReady(_Buffer):
+    """For the writer: the reader has it, too; or (not ``usable``) it cannot be had."""
+
+    usable: bool
+
+
+class BufferDropped(_Buffer):
+    """For the reader: the writer does not use it any more."""
+
+
 class CancelCall(_Message):
     """The caller gave the call up."""
 
@@ -212,6 +246,10 @@ ToParty = (
     | SetFilter
     | Plant
     | Forget
+    | BufferMemory
+    | TakeBuffer
+    | BufferReady
+    | BufferDropped
     | CancelCall
     | Query
     | Unload
@@ -303,6 +341,26 @@ class Authorize(_Message):
     target: str
 
 
+class MakeBuffer(_Buffer):
+    """The writer wants a piece of ``size`` bytes. Answered with BufferMemory, or BufferReady (not usable)."""
+
+    size: int
+
+
+class BufferMade(_Buffer):
+    """The writer has mapped it and reserved its pages."""
+
+
+class BufferTaken(_Buffer):
+    """The reader has mapped it, or (not ``usable``) could not."""
+
+    usable: bool
+
+
+class DropBuffer(_Buffer):
+    """The writer does not use it any more."""
+
+
 FromParty = (
     Hello
     | Ready
@@ -316,6 +374,10 @@ FromParty = (
     | Watch
     | Resolve
     | Authorize
+    | MakeBuffer
+    | BufferMade
+    | BufferTaken
+    | DropBuffer
     | CancelCall
     | Done
     | Failed

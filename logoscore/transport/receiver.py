@@ -18,8 +18,9 @@ import time
 from typing import Final
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.transport.buffers import Borrower
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, MORE, WAITS, RingReader
+from logoscore.transport.ring import FIRST, LENT, MORE, WAITS, RingReader
 from logoscore.transport.segment import Semaphore
 from logoscore.transport.spin import Spinner, SpinState
 
@@ -54,6 +55,8 @@ class Receiver(Direction):
         super().__init__(data, room)
         self.ring = ring
         self._spin = SpinState(spinner, ring, moves=callee)
+        self.borrower: Borrower | None = None
+        self._lent = False
         self._parts: list[bytes] = []
         self._size = 0
         self._units = 0  # records read minus units taken
@@ -202,8 +205,11 @@ class Receiver(Direction):
     def _assemble(self, payload: bytes, flags: int) -> bytes | None:
         if not payload and flags:
             raise ProtocolViolationError("the peer sends a message in empty pieces")
+        if flags & (FIRST | LENT) == LENT:
+            raise ProtocolViolationError(f"the writer announced a record with flags {flags:#x}, which no message has")
         if flags & FIRST:
             self._forget_parts()
+            self._lent = bool(flags & LENT)
         elif not self._parts:
             return None  # the rest of a message whose beginning we gave up
         self._parts.append(payload)
@@ -214,7 +220,11 @@ class Receiver(Direction):
             return None
         message = b"".join(self._parts)
         self._forget_parts()
-        return message
+        if not self._lent:
+            return message
+        if self.borrower is None:
+            raise ProtocolViolationError("the peer lends memory through a channel that has none")
+        return self.borrower.open(message)
 
     def _forget_parts(self) -> None:
         self._parts = []

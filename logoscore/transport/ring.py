@@ -25,7 +25,7 @@ from typing import Final
 
 from logoscore.errors import ProtocolViolationError
 
-__all__ = ["FIRST", "HEADER_SIZE", "MORE", "WAITS", "RingReader", "RingWriter", "ring_size"]
+__all__ = ["FIRST", "HEADER_SIZE", "LENT", "MORE", "WAITS", "RingReader", "RingWriter", "ring_size"]
 
 HEADER_SIZE: Final = 192
 _WRITE: Final = 0  # indices into the ring's 64-bit words
@@ -39,6 +39,9 @@ FIRST: Final = 1
 """Flag: a message begins with this record; whatever was unfinished before it was given up by the writer."""
 MORE: Final = 2
 """Flag: the message goes on in the next record."""
+LENT: Final = 4
+"""Flag, beside FIRST: the message begins with what says which memory it has been lent (see ``buffers.py``)."""
+_FLAGS: Final = FIRST | MORE | LENT
 
 
 def ring_size(capacity: int) -> int:
@@ -165,7 +168,7 @@ class RingReader(_End):
         flags = header >> 32
         size = header & 0xFFFFFFFF
         need = (size + 15) & ~7
-        if need > self.limit - read or flags > FIRST | MORE:
+        if need > self.limit - read or flags > _FLAGS:
             raise ProtocolViolationError(
                 f"the writer announced a record of {size} bytes with flags {flags:#x}; "
                 f"{self.limit - read} bytes are in the ring"

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from logoscore.errors import FrameTooLargeError, ProtocolViolationError
+from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
 from logoscore.transport.attempt import Attempt
+from logoscore.transport.buffers import Lender, LentFrame
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, MORE, RingWriter
+from logoscore.transport.ring import FIRST, LENT, MORE, RingWriter
 from logoscore.transport.segment import Semaphore
 
 __all__ = ["Sender"]
@@ -27,6 +28,7 @@ class Sender(Direction):
         super().__init__(data, room)
         self.ring = ring
         self.max_whole = ring.max_payload
+        self.lender: Lender | None = None
         self._episode = 0
 
     def send(self, message: bytes, deadline: int) -> None:
@@ -88,18 +90,50 @@ class Sender(Direction):
                     raise TimeoutError("another message was being sent until the deadline")
                 if self.error is not None:
                     raise self.closed_error()
-                self._send_pieces(parts, deadline)
+                if isinstance(parts, LentFrame):
+                    self._send_lent(parts, deadline)
+                else:
+                    self._send_pieces(parts, deadline)
             finally:
                 if mine:
                     attempt.release()
 
-    def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
+    def try_send_lent(self, frame: LentFrame) -> bool:
+        """:meth:`try_send` for a frame with lent memory, of any length."""
+        with self.attempt as mine:
+            try:
+                if not mine:
+                    return False
+                if self.error is not None:
+                    raise self.closed_error()
+                record = b"".join(frame)
+                if len(record) > self.max_whole:
+                    return False
+                frame.loan.send()
+                if not self.ring.write(record, FIRST | LENT):
+                    frame.loan.unsent()
+                    return False
+                self._post()
+                return True
+            finally:
+                if mine:
+                    self.lock.release()
+
+    def _send_lent(self, frame: LentFrame, deadline: int) -> None:
+        # In this order: what strikes between the two must not make free what the reader has got.
+        frame.loan.send()
+        try:
+            self._send_pieces((b"".join(frame),), deadline, FIRST | MORE | LENT)
+        except (LogosError, TimeoutError):
+            frame.loan.unsent()
+            raise
+
+    def _send_pieces(self, parts: Sequence[bytes | memoryview], deadline: int, flags: int = FIRST | MORE) -> None:
         """Cut the parts into records. The first has FIRST, all but the last have MORE."""
         total = sum(map(len, parts))
         if total > MAX_MESSAGE:
             raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
         size = self.ring.max_payload
-        flags = FIRST | MORE
         parts = [part for part in parts if len(part)] or [b""]  # (an empty record is a whole, empty message or nothing)
         last = len(parts) - 1
         for index, part in enumerate(parts):
