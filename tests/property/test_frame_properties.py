@@ -11,7 +11,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.frame import BUFFERS, HEADER, START, Frame, join_payload, parse, plain_payload, split_payload
+from logoscore.transport.frame import (
+    BUFFERS,
+    HEADER,
+    LENT,
+    START,
+    Frame,
+    join_payload,
+    parse,
+    plain_payload,
+    split_payload,
+)
 
 _any_flags = st.integers(0, 2**16 - 1)
 _headers = st.fixed_dictionaries(
@@ -57,7 +67,7 @@ def test_buffers_travel_beside_the_head(
     header: dict[str, Any], flags: int, name: bytes, head: bytes, buffers: list[bytes]
 ) -> None:
     pieces = join_payload(head, [memoryview(each) for each in buffers])
-    frame = parse(_frame(header, flags | BUFFERS, name, b"".join(pieces)))
+    frame = parse(_frame(header, (flags | BUFFERS) & ~LENT, name, b"".join(pieces)))
     there, views = split_payload(frame.payload, frame.flags)
     assert bytes(there) == head
     assert [bytes(each) for each in views] == buffers

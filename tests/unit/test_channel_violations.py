@@ -6,7 +6,7 @@ import pytest
 from transport_support import Pair, channel_pair, drain, soon
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.ring import FIRST, MORE
+from logoscore.transport.ring import FIRST, LENT, MORE
 
 
 def record(pair: Pair, payload: bytes, flags: int) -> None:
@@ -58,11 +58,20 @@ def test_a_new_beginning_gives_the_message_before_up() -> None:
         assert drain(pair.receiver) == [b"ab", b"c"]
 
 
-@pytest.mark.parametrize("flags", [4, 5, 7, 8, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("flags", [4, 6, 8, 9, 2**31, 2**32 - 1])
 def test_unknown_flags_are_a_violation(flags: int) -> None:
     with channel_pair() as pair:
         record(pair, b"x", flags)
         with pytest.raises(ProtocolViolationError, match="flags"):
+            drain(pair.receiver)
+
+
+@pytest.mark.parametrize("flags", [FIRST | LENT, FIRST | LENT | MORE])
+def test_lent_memory_through_a_channel_without_is_a_violation(flags: int) -> None:
+    with channel_pair() as pair:
+        record(pair, bytes(24), flags)
+        record(pair, b"x", 0)
+        with pytest.raises(ProtocolViolationError, match="lends memory"):
             drain(pair.receiver)
 
 

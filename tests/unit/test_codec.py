@@ -82,7 +82,8 @@ def test_an_array_comes_back_as_a_read_only_view(value: Any) -> None:
     assert same(there, value)
     assert not there.flags.writeable
     if value.size and (value.flags.c_contiguous or value.flags.f_contiguous):
-        assert numpy.shares_memory(there, value)
+        # Text is copied first and looked at then: the buffer may be memory that the peer can still write to.
+        assert numpy.shares_memory(there, value) is ("U" not in str(value.dtype.descr))
         assert there.flags.f_contiguous == value.flags.f_contiguous
 
 

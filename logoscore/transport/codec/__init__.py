@@ -21,7 +21,7 @@ from logoscore.transport.codec.diagnosis import explain, explain_arguments, key_
 from logoscore.transport.codec.extensions import (
     CERTAIN,
     MAX_DEPTH,
-    PLAIN,
+    SHORT,
     ExtensionFound,
     is_plain,
     may_be_deep,
@@ -66,7 +66,7 @@ class SafeCodec:
             SerializationError: something in it cannot travel.
         """
         try:
-            if type(value) in PLAIN or is_plain(value, MAX_DEPTH):
+            if type(value) in SHORT or is_plain(value, MAX_DEPTH):
                 return pack(value), ()
         except (OverflowError, UnicodeEncodeError, RuntimeError):  # a long int, a lone surrogate, changed meanwhile
             pass
@@ -84,7 +84,7 @@ class SafeCodec:
         if not kwargs:
             try:
                 for value in args:
-                    if type(value) not in PLAIN and not is_plain(value, MAX_DEPTH - 1):
+                    if type(value) not in SHORT and not is_plain(value, MAX_DEPTH - 1):
                         break
                 else:
                     return pack(args), ()
@@ -128,7 +128,7 @@ class SafeCodec:
 
 def _encode(lower: Callable[[Writer], Any]) -> Encoded | None:
     """What ``lower`` makes of a fresh writer, packed; None if it cannot be encoded."""
-    for plain in (PLAIN, CERTAIN):
+    for plain in (SHORT, CERTAIN):
         writer = Writer(plain)
         try:
             return pack(lower(writer)), tuple(writer.buffers)

@@ -5,7 +5,8 @@ Rules
 1. Data travels out of band: the extension names a buffer by its index, and encoding does not copy what is contiguous.
    Each buffer may be named once, so a short message cannot make one buffer into many copies.
 2. numpy arrays and memoryviews arrive as read-only views on the buffer; bytearray and array.array, which are there to
-   be written to, arrive as copies.
+   be written to, arrive as copies; so do bytes, which must not change, and arrays of text, which are looked at first:
+   the buffer may be memory that the peer can still write to.
 3. A dtype is a checked text or a structure of checked texts: never an object dtype, never anything that numpy would
    evaluate. A shape has to account for every byte, and an array without bytes cannot claim to be huge.
 4. numpy is looked up in sys.modules when sending, and imported only when an array arrives.
@@ -189,6 +190,10 @@ def read_buffer(take: TakeBuffer, data: memoryview) -> memoryview:
     return view.cast(text, shape)  # type: ignore[call-overload,no-any-return]
 
 
+def read_bytes(take: TakeBuffer, data: memoryview) -> bytes:
+    return bytes(take(_read_index(data)))
+
+
 def read_bytearray(take: TakeBuffer, data: memoryview) -> bytearray:
     return bytearray(take(_read_index(data)))
 
@@ -218,9 +223,19 @@ def read_ndarray(take: TakeBuffer, data: memoryview) -> Any:
         raise ProtocolViolationError("the peer sent an array whose shape does not fit its data")
     if not view.nbytes and _claimed(shape) > x.MAX_EMPTY:
         raise ProtocolViolationError("the peer sent an array without data of a huge shape")
-    array = _numpy().ndarray(tuple(shape), dtype, buffer=view, order=order)
-    _check_text(array)
-    return array
+    if _has_text(dtype):
+        array = _numpy().ndarray(tuple(shape), dtype, buffer=bytes(view), order=order)
+        _check_text(array)
+        return array
+    return _numpy().ndarray(tuple(shape), dtype, buffer=view, order=order)
+
+
+def _has_text(dtype: Any) -> bool:
+    if dtype.subdtype is not None:
+        return _has_text(dtype.subdtype[0])
+    if dtype.fields is not None:
+        return any(_has_text(dtype.fields[name][0]) for name in dtype.names)
+    return bool(dtype.kind == "U")
 
 
 def _check_text(array: Any) -> None:
@@ -253,6 +268,7 @@ def read_numpy_scalar(data: memoryview) -> Any:
 READERS: dict[int, Callable[[TakeBuffer, memoryview], Any]] = {
     x.BUFFER: read_buffer,
     x.BYTEARRAY: read_bytearray,
+    x.BYTES: read_bytes,
     x.ARRAY: read_array,
     x.NDARRAY: read_ndarray,
 }

@@ -26,7 +26,7 @@ TUPLE, SET, FROZENSET, DICT, RESULT, DATACLASS, STRUCT, ENUM = range(1, 9)
 # Leaves: the payload is complete in itself.
 INT, STR, COMPLEX, RANGE, DATETIME, DATE, TIME, TIMEDELTA, DECIMAL, UUID_, PATH, NUMPY_SCALAR = range(16, 28)
 # Leaves whose data travels out of band; the payload names a buffer.
-BUFFER, BYTEARRAY, ARRAY, NDARRAY = range(32, 36)
+BUFFER, BYTEARRAY, ARRAY, NDARRAY, BYTES = range(32, 37)
 
 MAX_DEPTH = 200
 """Levels that a value may nest, the array of the arguments included."""
@@ -37,7 +37,11 @@ MAX_EMPTY = 1 << 24
 """Elements that an array without bytes may claim to have (counting a zero dimension as one)."""
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes})
-CERTAIN = PLAIN - {int, str}
+SHORT = PLAIN - {bytes}
+"""Plain types that stay in the head whatever their length."""
+LARGE_BYTES = 1 << 15
+"""Bytes from which on a bytes object travels out of band."""
+CERTAIN = SHORT - {int, str}
 """Plain types of which MessagePack takes every value: an int may be too long, a str may hold lone surrogates."""
 _LONG = 12  # from so many items on, the check that runs in C is the faster one
 # Every byte that could open a container or an extension (fixmap, fixarray, ext, fixext, array, map), and the others.
@@ -73,19 +77,19 @@ def is_plain(value: Any, levels: int) -> bool:
     """Whether MessagePack alone carries ``value`` without loss, int and str ranges aside, within so many levels."""
     cls = type(value)
     if cls in PLAIN:
-        return True
+        return cls is not bytes or len(value) < LARGE_BYTES
     if not levels:
         return False
     if cls is list:
         if len(value) >= _LONG and _is_long_plain(value, levels):
             return True
         for item in value:  # noqa: SIM110 - all() of a generator takes twice as long
-            if type(item) not in PLAIN and not is_plain(item, levels - 1):
+            if type(item) not in SHORT and not is_plain(item, levels - 1):
                 return False
         return True
     if cls is dict:
         for key, item in value.items():
-            if type(key) not in PLAIN or (type(item) not in PLAIN and not is_plain(item, levels - 1)):
+            if type(key) not in PLAIN or (type(item) not in SHORT and not is_plain(item, levels - 1)):
                 return False
         return True
     return False
@@ -94,13 +98,13 @@ def is_plain(value: Any, levels: int) -> bool:
 def _is_long_plain(value: list[Any], levels: int) -> bool:
     """:func:`is_plain` for the two common long lists, of plain values and of flat dicts; False settles nothing."""
     kinds = set(map(type, value))
-    if kinds <= PLAIN:
+    if kinds <= SHORT:
         return True
     return (
         kinds == {dict}
         and levels > 1
         and PLAIN.issuperset(map(type, chain.from_iterable(value)))
-        and PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, value))))
+        and SHORT.issuperset(map(type, chain.from_iterable(map(dict.values, value))))
     )
 
 

@@ -31,12 +31,13 @@ _RECORD_CODES = {"dataclass": x.DATACLASS, "struct": x.STRUCT, "enum": x.ENUM}
 class Writer:
     """One message on its way out. ``plain`` are the types that are taken as they are."""
 
-    __slots__ = ("buffers", "depth", "plain")
+    __slots__ = ("buffers", "depth", "plain", "whole")
 
     def __init__(self, plain: frozenset[type], depth: int = 0) -> None:
         self.plain = plain
         self.depth = depth
         self.buffers: list[memoryview] = []
+        self.whole = False  # bytes stay where they are
 
     def add(self, view: memoryview) -> int:
         """Send ``view`` out of band; its index."""
@@ -69,6 +70,12 @@ def _write_list(writer: Writer, value: list[Any]) -> list[Any]:
     return writer.items(value)
 
 
+def _write_bytes(writer: Writer, value: bytes) -> Any:
+    if len(value) < x.LARGE_BYTES or writer.whole:
+        return value
+    return Ext(x.BYTES, pack(writer.add(memoryview(value))))
+
+
 def _write_tuple(writer: Writer, value: tuple[Any, ...]) -> Ext:
     return Ext(x.TUPLE, pack(writer.items(value)))
 
@@ -77,7 +84,9 @@ def _write_dict(writer: Writer, value: dict[Any, Any]) -> Any:
     values = writer.items(value.values())
     if writer.plain.issuperset(map(type, value)):
         return dict(zip(value, values, strict=True))
+    whole, writer.whole = writer.whole, True  # as in _elements
     keys = writer.items(value)
+    writer.whole = whole
     if x.PLAIN.issuperset(map(type, keys)):
         return dict(zip(keys, values, strict=True))
     flat = [None] * (2 * len(values))
@@ -95,7 +104,10 @@ def _write_frozenset(writer: Writer, value: frozenset[Any]) -> Ext:
 
 
 def _elements(writer: Writer, value: Iterable[Any]) -> bytes:
-    return pack([msgspec.Raw(each) for each in sorted(map(pack, writer.items(value)))])
+    whole, writer.whole = writer.whole, True  # the number of a buffer says nothing of what is equal to what
+    items = writer.items(value)
+    writer.whole = whole
+    return pack([msgspec.Raw(each) for each in sorted(map(pack, items))])
 
 
 def _write_result(writer: Writer, value: Any) -> Ext:
@@ -162,6 +174,7 @@ def _write_base(writer: Writer, value: Any) -> Any:
 
 _EXACT: dict[type, Write] = {
     **{cls: _leaf(write) for cls, write in scalars.WRITERS.items()},
+    bytes: _write_bytes,
     list: _write_list,
     tuple: _write_tuple,
     dict: _write_dict,
