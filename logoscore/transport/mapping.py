@@ -29,6 +29,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 __all__ = ["Mapping", "create_lendable", "lending_possible", "reserve", "seal", "window"]
 
 _SEAL_FUTURE_WRITE: Final = 0x10  # fcntl.F_SEAL_FUTURE_WRITE, which Python names from 3.13 on only where glibc does
@@ -84,7 +86,7 @@ def create_lendable(size: int) -> int:
     """Memory of ``size`` bytes that nobody can resize, without pages yet; returns its descriptor. Raises OSError."""
     import fcntl
 
-    fd = os.memfd_create("logoscore", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fd = os.memfd_create("logoscore-lent", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(fd, size)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
@@ -179,4 +181,5 @@ def window(mapping: Mapping, on_end: Callable[..., object], *args: object) -> me
     memory = _window_type(mapping.size).from_address(mapping.address)
     memory.token = token = _token()
     weakref.finalize(token, on_end, *args).atexit = False
-    return _bytes_of(memory).toreadonly()
+    # ctypes lets everybody write, and numpy asks the object behind a memoryview: one that really is read-only.
+    return memoryview(msgspec.Raw(memory))
