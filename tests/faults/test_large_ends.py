@@ -31,6 +31,7 @@ def views_of(one: Any, count: int) -> list[Any]:
 
 @pytest.mark.parametrize("end", ["unload", "kill", "exit", "cleanup", "reload"])
 def test_views_stay_whatever_ends(tmp_path: Path, end: str) -> None:
+    gc.collect()
     before = mapped()
     with large_modules(tmp_path, "one") as (core, modules):
         one = modules["one"]
