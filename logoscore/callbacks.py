@@ -1,18 +1,31 @@
 """The seed's experimental pair, for programs that pump: calls and listeners whose callbacks run on the pumping thread.
 
-Rules: results and events are queued by whoever brings them, and delivered only inside ``process_events`` or ``exec``, on
-the thread that calls these, each exactly once. The texts are those that existing clients match.
+Rules:
+
+* Results and events are queued by whoever brings them, and delivered only inside ``process_events`` or ``exec``, on the
+  thread that calls these, each exactly once. The texts are those that existing clients match.
+* Once closed, nothing is delivered any more: what a callback points at may be gone with the app's interest in it.
 """
 
 from __future__ import annotations
 
-import json
 import queue
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from logoscore.errors import LogosError, ModuleNotLoadedError, SerializationError
-from logoscore.interface import Event, LogosResult
+from logoscore.errors import (
+    AuthenticationError,
+    ChannelClosedError,
+    LogosError,
+    ModuleCrashedError,
+    PermissionDeniedError,
+    ProtocolViolationError,
+    StateError,
+    UnknownModuleError,
+)
+from logoscore.interface import Event
+from logoscore.json_values import ParametersError, as_text, event_text, parse_params
 from logoscore.session.wire_errors import safe_text
 
 if TYPE_CHECKING:
@@ -23,6 +36,11 @@ __all__ = ["Callbacks"]
 
 Callback = Callable[[int, str], Any]
 _SUCCESS: Final = "Method call successful. Result: "
+_FAILURE: Final = "Method call returned invalid result: "
+_MOMENT: Final = 1e-4
+"""Seconds; some two wake-ups of a thread."""
+_ABSENT: Final = (UnknownModuleError, StateError, ModuleCrashedError)
+_OUT_OF_REACH: Final = (AuthenticationError, PermissionDeniedError, ChannelClosedError, ProtocolViolationError)
 
 
 class Callbacks:
@@ -36,68 +54,127 @@ class Callbacks:
         self._get_client = get_client
         self._due: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._code = 0
+        self._closed = False
+        self._listeners: list[Subscription] = []
+        self._pending: set[object] = set()
+        """Calls under way."""
+        self._lock = threading.Lock()
 
     def call(self, plugin: str, method: str, params: Any, callback: Callback) -> None:
         """See ``Core.call_plugin_method_async``. Never raises for what can be told through the callback."""
-        if not callable(callback):
-            raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
+        check_callback(callback)
         if not plugin or not method:
-            self._tell(callback, 0, "Plugin name or method name is null")
+            self.tell(callback, 0, "Plugin name or method name is null")
             return
         try:
             args = parse_params(params)
+        except ParametersError as exc:
+            self.tell(callback, 0, str(exc))
+            return
+        try:
             pending = self._get_client(plugin).submit(method, *args)
-        except ValueError as exc:
-            self._tell(callback, 0, str(exc))
-        except ModuleNotLoadedError:
-            self._tell(callback, 0, f"Plugin not loaded: {plugin}")
-        except LogosError as exc:
-            self._tell(callback, 0, safe_text(exc))
+        except Exception as exc:  # noqa: BLE001 - whatever it cannot begin with is what the callback is told
+            self.tell(callback, 0, _not_begun(plugin, exc))
         else:
+            self._pending.add(pending)
             pending.add_done_callback(lambda call: self._settled(callback, call))
 
     def _settled(self, callback: Callback, call: Any) -> None:
+        self._pending.discard(call)
         try:
             message = _SUCCESS + as_text(call.result())
         except Exception as exc:  # noqa: BLE001 - whatever the call ended with is what the callback is told
-            self._tell(callback, 0, safe_text(exc))
+            self.tell(callback, 0, _FAILURE + safe_text(exc))
         else:
-            self._tell(callback, 1, message)
+            self.tell(callback, 1, message)
 
     def listen(self, plugin: str, event: str, callback: Callback) -> Subscription:
         """See ``Core.register_event_listener``."""
-        if not callable(callback):
-            raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
+        check_callback(callback)
 
         def queue_it(happened: Event) -> None:
-            message = json.dumps({"event": happened.name, "data": [to_json(item) for item in happened.data]})
+            message = event_text(happened)
             self._due.put(lambda: subscription.cancelled or callback(1, message))
 
         subscription = self._get_client(plugin).on_event(event, queue_it)
+        with self._lock:
+            self._listeners = [each for each in self._listeners if not each.cancelled]
+            self._listeners.append(subscription)
         return subscription
 
-    def _tell(self, callback: Callback, result: int, message: str) -> None:
+    def load(self, load: Callable[[], object], name: str, callback: Callback) -> None:
+        """Run ``load``, which loads ``name``, on a thread of its own; see ``Core.load_plugin_async``."""
+        check_callback(callback)
+
+        def run() -> None:
+            try:
+                load()
+            except Exception as exc:  # noqa: BLE001 - whatever loading raises is what the callback is told
+                self.tell(callback, 0, f"Failed to load plugin '{name}': {safe_text(exc)}")
+            else:
+                self.tell(callback, 1, f"Plugin '{name}' loaded successfully")
+
+        threading.Thread(target=run, name=f"logos-load-{name}", daemon=True).start()
+
+    def echo(self, data: str | None, callback: Callback) -> None:
+        """See ``Core.async_operation``."""
+        check_callback(callback)
+        self.tell(callback, 1, f"Async operation completed successfully for: {'no data' if data is None else data}")
+
+    def clear_listeners(self) -> None:
+        """Cancel every listener; what is queued for one is not delivered any more."""
+        with self._lock:
+            listeners, self._listeners = self._listeners, []
+        for subscription in listeners:
+            subscription.cancel()
+
+    def tell(self, callback: Callback, result: int, message: str) -> None:
+        """Queue one call of ``callback``."""
         self._due.put(lambda: callback(result, message))
 
     # --- pumping ----------------------------------------------------------------------------------------------------
 
     def process_events(self) -> int:
         """Run what is due now; returns how many callbacks ran. What one raises is raised here, after it alone."""
-        count = 0
-        for _ in range(self._due.qsize()):  # what callbacks bring about comes next time
+        count = quits = 0
+        due_now = self._due.qsize() or self._let_others_run()
+        for _ in range(due_now):  # what callbacks bring about comes next time
             try:
                 due = self._due.get_nowait()
             except queue.Empty:
                 break
-            if due is not None:
+            if self._closed:
+                break
+            if due is None:
+                quits += 1  # for exec, on another thread or further up on this one
+            else:
                 due()
                 count += 1
+        for _ in range(quits):
+            self._due.put(None)
         return count
 
+    def _let_others_run(self) -> int:
+        """How much is due after a moment, in which whoever brings it gets the GIL.
+
+        A program that pumps in a loop would else keep it from them: released and taken at once, the GIL goes to nobody
+        else for 5 ms.
+        """
+        if self._pending or self._listeners:
+            try:
+                self._due.put(self._due.get(timeout=_MOMENT))
+            except queue.Empty:
+                pass
+        return self._due.qsize()
+
     def exec(self) -> int:
-        """Run callbacks as they come, until :meth:`quit`; returns its code."""
-        while (due := self._due.get()) is not None:
+        """Run callbacks as they come, until :meth:`quit` or :meth:`close`; returns the code given there."""
+        while not self._closed and (due := self._due.get()) is not None:
+            if self._closed:
+                break
             due()
+        if self._closed:
+            self._due.put(None)  # for another thread in here
         return self._code
 
     def quit(self, code: int = 0) -> None:
@@ -105,66 +182,26 @@ class Callbacks:
         self._code = code
         self._due.put(None)
 
-
-# --- values as JSON -------------------------------------------------------------------------------------------------
-
-
-def parse_params(params: Any) -> list[Any]:
-    """Arguments from a list, or from JSON in either of its two shapes; None: none.
-
-    Raises:
-        ValueError: what is wrong, in the words that clients match.
-    """
-    if params is None or params == "":
-        return []
-    if isinstance(params, (str, bytes)):
-        try:
-            params = json.loads(params)
-        except (ValueError, RecursionError) as exc:
-            raise ValueError(f"JSON parse error: {exc}") from None
-    if not isinstance(params, (list, tuple)):
-        raise ValueError("JSON parse error: the parameters are not an array")  # noqa: TRY004 - one error for bad JSON
-    return [_typed(item) if _is_typed(item) else item for item in params]
+    def close(self) -> None:
+        """Deliver nothing any more, and make every :meth:`exec` return."""
+        self._closed = True
+        self._due.put(None)
 
 
-def _is_typed(item: Any) -> bool:
-    return isinstance(item, dict) and {"value", "type"} <= item.keys() <= {"name", "value", "type"}
+def check_callback(callback: object) -> None:
+    """Raises TypeError unless ``callback`` can be called."""
+    if not callable(callback):
+        raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
 
 
-def _typed(item: dict[str, Any]) -> Any:
-    name, value, kind = item.get("name", ""), item["value"], item["type"]
-    try:
-        if kind == "int":
-            return int(value)
-        if kind in {"float", "double"}:
-            return float(value)
-        if kind == "bool":
-            return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"Invalid parameter: {name}") from None
-    return value if isinstance(value, str) else json.dumps(value)
+def _not_begun(plugin: str, exc: Exception) -> str:
+    """What clients are told of a call that could not be sent."""
+    if isinstance(exc, _ABSENT):
+        return f"Plugin not loaded: {plugin}"
+    if isinstance(exc, _OUT_OF_REACH):
+        import logging
 
-
-def as_text(value: Any) -> str:
-    """A result as clients show it: text as it is, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(to_json(value))
-
-
-def to_json(value: Any) -> Any:
-    """Any value as what JSON can say; what JSON has no word for becomes text."""
-    import msgspec
-
-    if isinstance(value, LogosResult):
-        return {"success": value.success, "value": to_json(value.value_or(None)), "error": to_json(value.error)}
-    if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else as_text(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [to_json(item) for item in value]
-    try:
-        return msgspec.to_builtins(value, str_keys=True)
-    except (TypeError, SerializationError):
-        return safe_text(value)
+        # Clients match this text whole, so the reason has to stand elsewhere.
+        logging.getLogger("logoscore").warning("%s cannot be reached: %s", plugin, safe_text(exc))
+        return f"Failed to connect to plugin: {plugin}"
+    return _FAILURE + (safe_text(exc) if isinstance(exc, LogosError) else f"{type(exc).__name__}: {safe_text(exc)}")

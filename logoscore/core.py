@@ -88,8 +88,7 @@ class Core:
         warm_hosts: int = 0,
         buffer_memory: int | None = None,
     ) -> None:
-        if policy is not None and not callable(policy):
-            raise TypeError(f"policy is a callable or None, not {type(policy).__name__}")
+        _check_policy(policy)
         for name, value in (
             ("default_timeout", default_timeout), ("load_timeout", load_timeout), ("unload_timeout", unload_timeout),
             ("restart_period", restart_period), ("restart_backoff", restart_backoff),
@@ -154,6 +153,15 @@ class Core:
     def add_plugins_dir(self, path: PathLike) -> None:
         """Add a directory of modules. After ``start()`` its modules become known with :meth:`refresh_plugins`."""
         self._runtime.add_plugins_dir(Path(path))
+
+    def set_persistence_dir(self, path: PathLike | None) -> None:
+        """Say where modules may keep files; None: nowhere. Raises StateError after ``start()``."""
+        self._runtime.set_persistence_dir(Path(path).absolute() if path is not None else None)
+
+    def set_policy(self, policy: Policy | None) -> None:
+        """Say who may reach whom, as the argument ``policy`` does. Raises TypeError; StateError after ``start()``."""
+        _check_policy(policy)
+        self._runtime.set_policy(policy)
 
     def refresh_plugins(self) -> list[str]:
         """Scan again: new modules become known, vanished ones that are not loaded are forgotten. Returns all names."""
@@ -286,6 +294,18 @@ class Core:
         """The seed's experimental listener: ``callback(1, '{"event": …, "data": […]}')`` inside :meth:`process_events`."""
         return self._runtime.callbacks.listen(plugin, event, callback)
 
+    def clear_event_listeners(self) -> None:
+        """Cancel every listener of :meth:`register_event_listener`."""
+        self._runtime.callbacks.clear_listeners()
+
+    def load_plugin_async(self, name: str, callback: Callable[[int, str], Any]) -> None:
+        """The seed's experimental load: ``callback(1 or 0, text)`` later, inside :meth:`process_events`/:meth:`exec`."""
+        self._runtime.load_async(name, callback)
+
+    def async_operation(self, data: str | None, callback: Callable[[int, str], Any]) -> None:
+        """The seed's example of a callback: it is told ``data`` again, inside :meth:`process_events`."""
+        self._runtime.callbacks.echo(data, callback)
+
     def process_events(self) -> int:
         """Run the callbacks that are due, on this thread, without waiting; returns how many ran."""
         return self._runtime.callbacks.process_events()
@@ -300,6 +320,11 @@ class Core:
 
     def __repr__(self) -> str:
         return f"<Core {self._runtime.state}: {len(self.get_loaded_plugins())} modules loaded>"
+
+
+def _check_policy(policy: object) -> None:
+    if policy is not None and not callable(policy):
+        raise TypeError(f"policy is a callable or None, not {type(policy).__name__}")
 
 
 def _several(paths: PathLike | Iterable[PathLike] | None) -> list[PathLike]:

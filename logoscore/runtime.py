@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.brokerage import Brokerage
-from logoscore.callbacks import Callbacks
+from logoscore.callbacks import Callbacks, check_callback
 from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
 from logoscore.lifecycle import Lifecycle
@@ -144,7 +144,7 @@ class Runtime:
             if before == "started":
                 self._end()
         finally:
-            self.callbacks.quit()
+            self.callbacks.close()
             self.state = "ended"
             self._ended.set()
 
@@ -192,6 +192,21 @@ class Runtime:
         """See ``Core.add_plugins_dir``."""
         self._check_process()
         self.settings.plugins_dirs = [*self.settings.plugins_dirs, path]
+
+    def set_persistence_dir(self, path: Path | None) -> None:
+        """See ``Core.set_persistence_dir``."""
+        self._check_not_started("set_persistence_dir()")
+        self.settings.persistence_dir = path
+
+    def set_policy(self, policy: Any) -> None:
+        """See ``Core.set_policy``."""
+        self._check_not_started("set_policy()")
+        self.settings.policy = policy
+
+    def _check_not_started(self, what: str) -> None:
+        self._check_process()
+        if self.state != "new":
+            raise StateError(f"{what} comes before start()")
 
     def refresh(self) -> None:
         """See ``Core.refresh_plugins``."""
@@ -255,6 +270,16 @@ class Runtime:
                         raise failure.error from None
                 raise
         self._lifecycle.load_all(names, with_dependencies=with_dependencies)
+
+    def load_async(self, name: str | None, callback: Any) -> None:
+        """See ``Core.load_plugin_async``."""
+        check_callback(callback)
+        if not name:
+            self.callbacks.tell(callback, 0, "Plugin name is null")
+        elif name not in self.registry.names():
+            self.callbacks.tell(callback, 0, f"Plugin not found among known plugins: {name}")
+        else:
+            self.callbacks.load(lambda: self.load(name), name, callback)
 
     def unload_plugin(self, name: str, *, with_dependents: bool = True) -> None:
         """See ``Core.unload_plugin``."""

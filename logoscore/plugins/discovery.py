@@ -22,6 +22,7 @@ from logoscore.errors import MetadataError
 from logoscore.metadata import BUILTIN_NAMES, Metadata, metadata_error, read_metadata
 from logoscore.plugins import hookspecs
 from logoscore.plugins.hookspecs import hookimpl
+from logoscore.plugins.layout import MANIFEST_FILE, METADATA_FILE, module_folder
 from logoscore.plugins.spec import DiscoveryFailure, ModuleSpec
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["DirectoryDiscovery", "EntryPointDiscovery", "create_plugin_manager", "discover", "process_path"]
 
 GROUP = "logoscore.modules"
-METADATA_FILE = "metadata.json"
 _ENTRY_POINT = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<cls>[\w.]+)\s*(\[.*\])?")
 _RESERVED = f"{', '.join(sorted(BUILTIN_NAMES))} are reserved for logoscore itself"
 
@@ -70,15 +70,13 @@ def discover(
 
 
 def process_path(path: str | os.PathLike[str]) -> ModuleSpec:
-    """The module in the folder ``path``, or whose ``metadata.json`` is at ``path``. Loads nothing.
+    """The module in the folder ``path``, or that the file ``path`` belongs to (``plugins/layout.py``). Loads nothing.
 
     Raises:
         MetadataError: there is no module, or something about it is wrong.
     """
-    folder = _absolute(Path(path))
-    if folder.name == METADATA_FILE:
-        folder = folder.parent
-    elif not folder.is_dir():
+    folder = module_folder(_absolute(Path(path)))
+    if not folder.is_dir():
         reason = "is neither a module's folder nor a metadata.json" if folder.exists() else "does not exist"
         raise metadata_error(folder, None, reason)
     file = folder / METADATA_FILE
@@ -94,7 +92,7 @@ class DirectoryDiscovery:
 
     @hookimpl
     def logos_discover_modules(self, plugins_dirs: tuple[Path, ...]) -> Iterator[Found]:
-        """Each folder with a ``metadata.json``; one that has only ``<name>.py`` is a failure, others are ignored."""
+        """Each folder with a ``metadata.json``; one with ``manifest.json`` or ``<name>.py`` alone is a failure."""
         for directory in dict.fromkeys(plugins_dirs):
             try:
                 entries = sorted(directory.iterdir())
@@ -209,7 +207,7 @@ def _module_in(folder: Path) -> ModuleSpec | None:
     # lexists: a metadata.json that is a dangling link is a broken module, not an absent one.
     if os.path.lexists(folder / METADATA_FILE):
         return process_path(folder)
-    if (folder / f"{folder.name}.py").is_file():
+    if os.path.lexists(folder / MANIFEST_FILE) or (folder / f"{folder.name}.py").is_file():
         raise metadata_error(folder / METADATA_FILE, None, "metadata.json is missing")
     return None
 
