@@ -39,6 +39,7 @@ _SUCCESS: Final = "Method call successful. Result: "
 _FAILURE: Final = "Method call returned invalid result: "
 _MOMENT: Final = 1e-4
 """Seconds; some two wake-ups of a thread."""
+_NOTHING: Final = object()
 _ABSENT: Final = (UnknownModuleError, StateError, ModuleCrashedError)
 _OUT_OF_REACH: Final = (AuthenticationError, PermissionDeniedError, ChannelClosedError, ProtocolViolationError)
 
@@ -137,35 +138,32 @@ class Callbacks:
     def process_events(self) -> int:
         """Run what is due now; returns how many callbacks ran. What one raises is raised here, after it alone."""
         count = quits = 0
-        due_now = self._due.qsize() or self._let_others_run()
-        for _ in range(due_now):  # what callbacks bring about comes next time
-            try:
-                due = self._due.get_nowait()
-            except queue.Empty:
-                break
-            if self._closed:
-                break
+        due = self._first_due()
+        left = self._due.qsize()  # what callbacks bring about comes next time
+        while due is not _NOTHING and not self._closed:
             if due is None:
                 quits += 1  # for exec, on another thread or further up on this one
             else:
                 due()
                 count += 1
+            due, left = (self._next_due(0.0), left - 1) if left else (_NOTHING, 0)
         for _ in range(quits):
             self._due.put(None)
         return count
 
-    def _let_others_run(self) -> int:
-        """How much is due after a moment, in which whoever brings it gets the GIL.
+    def _first_due(self) -> Any:
+        """What is due, or is so after a moment, in which whoever brings it gets the GIL.
 
         A program that pumps in a loop would else keep it from them: released and taken at once, the GIL goes to nobody
         else for 5 ms.
         """
-        if self._pending or self._listeners:
-            try:
-                self._due.put(self._due.get(timeout=_MOMENT))
-            except queue.Empty:
-                pass
-        return self._due.qsize()
+        return self._next_due(_MOMENT if self._pending or self._listeners else 0.0)
+
+    def _next_due(self, timeout: float) -> Any:
+        try:
+            return self._due.get(timeout=timeout)
+        except queue.Empty:
+            return _NOTHING
 
     def exec(self) -> int:
         """Run callbacks as they come, until :meth:`quit` or :meth:`close`; returns the code given there."""

@@ -90,6 +90,19 @@ static void import_modules(void)
         PyErr_Print();
 }
 
+/* Importing Python's signal module takes over SIGINT where nobody has, also in an interpreter that is to leave signals
+ * alone. Done here, once, it is undone before the program can see it. */
+static void import_signals(void)
+{
+    struct sigaction before;
+    sigaction(SIGINT, NULL, &before);
+    PyObject *module = PyImport_ImportModule("signal");
+    sigaction(SIGINT, &before, NULL);
+    if (module == NULL)
+        PyErr_Print();
+    Py_XDECREF(module);
+}
+
 static void thread_ends(void *data);
 
 static void start(void)
@@ -111,6 +124,7 @@ static void start(void)
         return;
     }
     started_here = true;
+    import_signals();
     import_modules();
     PyEval_SaveThread();
 }
