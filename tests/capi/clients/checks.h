@@ -106,7 +106,7 @@ static inline void call_and_expect(const char *module, const char *method, const
 {
     Answer answer = {0};
     logos.core_call_plugin_method_async(module, method, params, answered, &answer);
-    CHECK(answer.times == 0, "called back outside of process_events: %s", method);
+    CHECK(answer.times == 0, "called back outside of process_events");
     expect(&answer, result, text);
 }
 

@@ -1,11 +1,11 @@
-/* One thread that does everything a client does, twice, with dlclose between: client LIBRARY MODULES [few] */
+/* One thread that does everything a client does, twice, with dlclose between: client LIBRARY MODULES [few|once] */
 #define _GNU_SOURCE
 #include "checks.h"
 
 #include <pthread.h>
 #include <signal.h>
 
-static int calls_each = 10000;
+static int calls_each = 10000, lives = 2;
 static const char *modules;
 
 /* --- NULL, garbage, and functions called too early --- */
@@ -223,7 +223,7 @@ static void one_life(int argc, char **argv)
     calls();
     events();
     exec_delivers();
-    many_calls(calls_each / 5);
+    many_calls(calls_each / 5); /* whatever grows only at first, has */
     long before = resident_kib();
     many_calls(calls_each);
     long growth = resident_kib() - before;
@@ -242,16 +242,19 @@ int main(int argc, char **argv)
 {
     struct sigaction before[65], after;
     sigset_t mask_before, mask_after;
-    CHECK(argc >= 3, "client LIBRARY MODULES [few]");
+    CHECK(argc >= 3, "client LIBRARY MODULES [few|once]");
     modules = argv[2];
     if (argc > 3)
-        calls_each = 500;
+        calls_each = 100;
+    if (argc > 3 && strcmp(argv[3], "once") == 0)
+        lives = 1;
     for (int number = 1; number < 65; number++)
         sigaction(number, NULL, &before[number]);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
-    for (int life = 0; life < 2; life++) {
+    for (int life = 0; life < lives; life++) {
         void *library = open_library(argv[1]);
         one_life(argc, argv);
+        calls_each = 100; /* many are made in one life only */
         CHECK(dlclose(library) == 0, "%s", dlerror());
         void *again = dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD);
         CHECK(again != NULL, "dlclose has unloaded it");
