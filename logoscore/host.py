@@ -41,6 +41,7 @@ _NO_CONTROL: Final = 70  # exit code of a host whose control thread failed (EX_S
 def run_host(control_fd: int) -> int:
     """Run one module until its core ends it; returns the exit code."""
     os.set_inheritable(control_fd, False)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the app's, inherited, may block the SIGTERM that ends a host
     _die_with_core(control_fd)
     _enable_faulthandler()
     pipe = ControlPipe(control_fd, max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=True)
