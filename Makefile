@@ -9,7 +9,7 @@ demo: ## search the standard library's source with four modules in processes of 
 	./examples/code_search/run.sh $(ARGS)
 
 # Hosts mostly wait for each other: with twice as many workers as CPUs these are busy.
-test: $(VENV)/.installed ## run all tests against the installed package
+test: $(VENV)/.installed $(VENV)/.clients ## run all tests against the installed package
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed
@@ -42,8 +42,14 @@ chaos: $(VENV)/.installed ## kill random parties under load, SECONDS=600 long; S
 	cd tests && $(abspath $(PY)) -m chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # The package is installed as a wheel would be, so the tests see what users get; any change of a source installs anew.
-$(VENV)/.installed: pyproject.toml host_entry.py scripts/setup_venv.sh $(shell find logoscore -name '*.py')
+$(VENV)/.installed: pyproject.toml host_entry.py scripts/setup_venv.sh $(shell find logoscore -name '*.py' -o -name '*.[ch]')
 	scripts/setup_venv.sh $(VENV)
+	touch $@
+
+# What the C library's clients in JavaScript and Nim need; without it their tests are left out, and this says so. CI sets
+# LOGOS_CLIENTS=required: then that is an error.
+$(VENV)/.clients: scripts/setup_clients.sh examples/electron-like/package-lock.json | $(VENV)/.installed
+	scripts/setup_clients.sh $(VENV)
 	touch $@
 
 clean:
