@@ -26,7 +26,7 @@ class ThreadGroup:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer may start a thread while this very thread is in here
-        self._threads: set[threading.Thread] = set()
+        self._threads: dict[threading.Thread, threading.Event] = {}  # and when it has been started, or could not be
         self._postponed: deque[Callable[[], None]] = deque()
 
     def start(self, work: Callable[[], None], name: str) -> threading.Thread:
@@ -44,17 +44,20 @@ class ThreadGroup:
                         self._postponed.popleft()()
             finally:
                 with self._lock:
-                    self._threads.discard(thread)
+                    self._threads.pop(thread, None)
 
         thread = threading.Thread(target=run, name=name, daemon=True)
+        began = threading.Event()
         with self._lock:
-            self._threads.add(thread)
+            self._threads[thread] = began
         try:
             thread.start()
         except BaseException:
             with self._lock:
-                self._threads.discard(thread)
+                self._threads.pop(thread, None)
             raise
+        finally:
+            began.set()
         return thread
 
     def start_or_postpone(self, work: Callable[[], None], name: str) -> None:
@@ -70,16 +73,19 @@ class ThreadGroup:
         me = threading.current_thread()
         while True:
             with self._lock:
-                thread = next((t for t in self._threads if t is not me), None)
-            if thread is None:
+                thread, began = next(((t, e) for t, e in self._threads.items() if t is not me), (None, None))
+            if thread is None or began is None:
                 return True
             remaining = end - time.monotonic()
             if remaining <= 0:
                 return False
-            thread.join(remaining)
+            if not began.wait(remaining):  # somebody is just about to start it, and it cannot be joined yet
+                continue
+            if thread.ident is not None:
+                thread.join(end - time.monotonic() if end > time.monotonic() else 0)
             if not thread.is_alive():
                 with self._lock:
-                    self._threads.discard(thread)
+                    self._threads.pop(thread, None)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ OURS = {
     "threads": {"logoscore"},
     "events": {"logoscore"},
     "sizes": {"logoscore", "logoscore-result"},
-    "start": {"logoscore", "import"},
+    "start": {"logoscore", "logoscore-warm", "import"},
     "many-modules": {"logoscore"},
     "crash-notice": {"app", "module"},
 }

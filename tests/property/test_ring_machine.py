@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.ring import FIRST, HEADER_SIZE, MORE, RingReader, RingWriter, ring_size
+from logoscore.transport.ring import FIRST, HEADER_SIZE, LENT, MORE, RingReader, RingWriter, ring_size
 
 _CAPACITIES = [64, 128, 256, 1024]
 _GUARD = 64
@@ -183,7 +183,7 @@ class HostileMachine(RuleBasedStateMachine):
                 payload, flags = record
                 assert type(payload) is bytes
                 assert len(payload) <= self.memory.capacity - 8
-                assert 0 <= flags <= FIRST | MORE
+                assert 0 <= flags <= FIRST | MORE | LENT
 
     @rule()
     def ask(self) -> None:

@@ -37,6 +37,7 @@ from logoscore.errors import ProtocolViolationError
 from logoscore.interface import LogosResult
 from logoscore.transport.codec import SAFE
 from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec import records
 from logoscore.transport.codec.extensions import Ext, pack
 from logoscore.transport.codec.records import Record, register, unstructure
 
@@ -158,7 +159,9 @@ def test_a_struct_with_a_post_init_is_put_together_once_this_process_chose_it() 
     assert type(negative) is Record
 
 
-def test_what_this_process_sent_comes_back_as_its_class() -> None:
+def test_what_this_process_sent_comes_back_as_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_registered", weakref.WeakValueDictionary())  # others want it not to be chosen
+
     @dataclass
     class Local:
         a: int
@@ -168,6 +171,7 @@ def test_what_this_process_sent_comes_back_as_its_class() -> None:
 
     assert trip([Local(1), LocalEnum.A]) == [Local(1), LocalEnum.A]
     assert type(trip(Checked(1))) is Checked
+    RAN.clear()  # its __post_init__ did: we chose it
 
 
 def test_registering_keeps_no_class_alive() -> None:
