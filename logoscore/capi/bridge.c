@@ -1,205 +1,16 @@
-/* The way from C into the embedded Python, and back for callbacks.
- *
- * Rules
- * - The first call starts Python, unless the program is a Python itself, and nothing ends it: a thread of ours may be
- *   anywhere, and what was initialised once (msgspec, say) cannot be initialised again. So the library stays loaded
- *   after dlclose, and after another dlopen goes on where it was.
- * - Everything that lasts is in Python, so two copies of this file in one process share it.
- * - A thread that has called once keeps its Python thread state until it ends: making one costs more than a call.
- * - Signals are the program's: Python installs no handler. Writing to a host that has died would raise SIGPIPE, which
- *   kills a C program, so it is blocked while a thread is in here, and what has come of it is taken away.
- * - A callback runs without the GIL and with the program's signal mask: it is the program's code.
- */
-#define _GNU_SOURCE /* dladdr, RTLD_NOLOAD */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+/* From a C function to the Python function of a name, and from there to C callbacks: arguments, results, errors. */
+#include "embed.h"
 
 #include "bridge.h"
-#include "logos_core.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One call from C into Python. */
-typedef struct visit {
-    struct visit *outer; /* the one that this is nested in, through a callback */
-    PyGILState_STATE gil;
-    sigset_t mask; /* the program's */
-    bool sigpipe_waits;
-} Visit;
-
-/* What a thread that has called keeps until it ends. */
-typedef struct {
-    char *error;
-} Thread;
 
 typedef struct {
     LogosCallback function;
     void *user_data;
 } Callback;
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t thread_key;
-static PyObject *functions; /* logoscore.functions; NULL: Python could not be started */
-static PyObject *bridge;    /* logoscore.capi.bridge */
-static bool started_here;
-static _Thread_local Visit *visiting;
-
-/* --- starting ---------------------------------------------------------------------------------------------------- */
-
-/* Symbols of Python must be global, since its extension modules are not linked to it; and neither Python nor we may be
- * unloaded. Whatever file holds `symbol` is opened once more, for both. */
-static void keep_loaded(void *symbol, int scope)
-{
-    Dl_info info;
-    if (dladdr(symbol, &info) != 0 && info.dli_fname != NULL)
-        (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE | scope);
-}
-
-static PyStatus initialize(void)
-{
-    PyPreConfig before;
-    PyPreConfig_InitIsolatedConfig(&before);
-    before.utf8_mode = 1; /* whatever the program's locale is, texts are UTF-8 */
-    PyStatus status = Py_PreInitialize(&before);
-    if (PyStatus_Exception(status))
-        return status;
-    PyConfig config;
-    PyConfig_InitIsolatedConfig(&config); /* no environment, no signal handlers, the program's stdio as it is */
-    /* The interpreter that built us: its virtual environment is found from there, and hosts are started with it. */
-    status = PyConfig_SetBytesString(&config, &config.program_name, LOGOS_PYTHON);
-    if (!PyStatus_Exception(status))
-        status = PyConfig_SetBytesString(&config, &config.executable, LOGOS_PYTHON);
-    if (!PyStatus_Exception(status))
-        status = Py_InitializeFromConfig(&config);
-    PyConfig_Clear(&config);
-    return status;
-}
-
-static void import_modules(void)
-{
-    bridge = PyImport_ImportModule("logoscore.capi.bridge");
-    if (bridge != NULL)
-        functions = PyImport_ImportModule("logoscore.functions");
-    if (functions == NULL)
-        PyErr_Print();
-}
-
-/* Importing Python's signal module takes over SIGINT where nobody has, also in an interpreter that is to leave signals
- * alone. Done here, once, it is undone before the program can see it. */
-static void import_signals(void)
-{
-    struct sigaction before;
-    sigaction(SIGINT, NULL, &before);
-    PyObject *module = PyImport_ImportModule("signal");
-    sigaction(SIGINT, &before, NULL);
-    if (module == NULL)
-        PyErr_Print();
-    Py_XDECREF(module);
-}
-
-static void thread_ends(void *data);
-
-static void start(void)
-{
-    keep_loaded((void *)&started_here, RTLD_LOCAL);
-    keep_loaded((void *)&PyImport_ImportModule, RTLD_GLOBAL);
-    if (pthread_key_create(&thread_key, thread_ends) != 0)
-        return;
-    if (Py_IsInitialized()) {
-        PyGILState_STATE gil = PyGILState_Ensure();
-        import_modules();
-        PyGILState_Release(gil);
-        return;
-    }
-    PyStatus status = initialize();
-    if (PyStatus_Exception(status)) {
-        fprintf(stderr, "liblogos_core: Python (%s) did not start: %s\n", LOGOS_PYTHON,
-                status.err_msg != NULL ? status.err_msg : "it wanted to exit");
-        return;
-    }
-    started_here = true;
-    import_signals();
-    import_modules();
-    PyEval_SaveThread();
-}
-
-/* --- threads and signals ----------------------------------------------------------------------------------------- */
-
-static Thread *this_thread(void)
-{
-    Thread *thread = pthread_getspecific(thread_key);
-    if (thread == NULL && (thread = calloc(1, sizeof *thread)) != NULL) {
-        if (pthread_setspecific(thread_key, thread) != 0) {
-            free(thread);
-            return NULL;
-        }
-        (void)PyGILState_Ensure(); /* once more than it is released: keeps the thread state until thread_ends() */
-    }
-    return thread;
-}
-
-static void thread_ends(void *data)
-{
-    Thread *thread = data;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    PyGILState_Release(PyGILState_LOCKED); /* the one of this_thread() */
-    PyGILState_Release(gil);
-    free(thread->error);
-    free(thread);
-}
-
-static bool sigpipe_is_pending(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void block_sigpipe(sigset_t *before)
-{
-    sigset_t blocked;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &blocked, before);
-}
-
-static bool enter(Visit *visit)
-{
-    pthread_once(&once, start);
-    if (functions == NULL)
-        return false;
-    visit->sigpipe_waits = sigpipe_is_pending();
-    block_sigpipe(&visit->mask);
-    visit->gil = PyGILState_Ensure();
-    visit->outer = visiting;
-    visiting = visit;
-    (void)this_thread();
-    return true;
-}
-
-static void restore_signals(const Visit *visit)
-{
-    if (!visit->sigpipe_waits && sigpipe_is_pending()) {
-        sigset_t only;
-        int number;
-        sigemptyset(&only);
-        sigaddset(&only, SIGPIPE);
-        sigwait(&only, &number);
-    }
-    pthread_sigmask(SIG_SETMASK, &visit->mask, NULL);
-}
-
-static void leave(const Visit *visit)
-{
-    visiting = visit->outer;
-    PyGILState_Release(visit->gil);
-    restore_signals(visit);
-}
 
 /* --- texts ------------------------------------------------------------------------------------------------------- */
 
@@ -247,11 +58,11 @@ static PyObject *take_exception(void)
 static void failed(const char *function)
 {
     PyObject *value = take_exception();
-    PyObject *text = PyObject_CallMethod(bridge, "failed", "sO", function, value != NULL ? value : Py_None);
+    PyObject *text = PyObject_CallMethod(logos_bridge, "failed", "sO", function, value != NULL ? value : Py_None);
     char *copy = text != NULL ? to_c(text) : NULL;
     if (copy == NULL)
         PyErr_Print();
-    Thread *thread = this_thread();
+    Thread *thread = logos_this_thread();
     if (thread != NULL) {
         free(thread->error);
         thread->error = copy;
@@ -265,11 +76,11 @@ static void failed(const char *function)
 char *logos_last_error(void)
 {
     Visit visit;
-    if (!enter(&visit))
+    if (!logos_enter(&visit))
         return NULL;
-    Thread *thread = this_thread();
+    Thread *thread = logos_this_thread();
     char *copy = thread != NULL && thread->error != NULL ? strdup(thread->error) : NULL;
-    leave(&visit);
+    logos_leave(&visit);
     return copy;
 }
 
@@ -285,14 +96,7 @@ static PyObject *deliver(PyObject *capsule, PyObject *arguments)
     PyObject *message = to_bytes(text);
     if (message == NULL)
         return NULL;
-    const Visit *visit = visiting; /* NULL where a Python program pumps */
-    PyThreadState *state = PyEval_SaveThread();
-    if (visit != NULL)
-        restore_signals(visit);
-    callback->function(result, PyBytes_AS_STRING(message), callback->user_data);
-    if (visit != NULL)
-        block_sigpipe(NULL);
-    PyEval_RestoreThread(state);
+    logos_run_callback(message, callback->function, result, callback->user_data);
     Py_DECREF(message);
     Py_RETURN_NONE;
 }
@@ -360,7 +164,7 @@ static PyObject *argument(char kind, int position, va_list *list)
 static PyObject *call(const char *function, const char *kinds, va_list *list)
 {
     PyObject *arguments = PyTuple_New((Py_ssize_t)strlen(kinds));
-    PyObject *callable = arguments != NULL ? PyObject_GetAttrString(functions, function) : NULL;
+    PyObject *callable = arguments != NULL ? PyObject_GetAttrString(logos_functions, function) : NULL;
     bool complete = callable != NULL;
     for (int index = 0; complete && kinds[index] != '\0'; index++) {
         PyObject *value = argument(kinds[index], index + 1, list);
@@ -378,7 +182,7 @@ int logos_done(const char *function, const char *kinds, ...)
 {
     Visit visit;
     va_list list;
-    if (!enter(&visit))
+    if (!logos_enter(&visit))
         return 0;
     va_start(list, kinds);
     PyObject *result = call(function, kinds, &list);
@@ -387,7 +191,7 @@ int logos_done(const char *function, const char *kinds, ...)
     if (!done)
         failed(function);
     Py_XDECREF(result);
-    leave(&visit);
+    logos_leave(&visit);
     return done;
 }
 
@@ -395,7 +199,7 @@ int logos_number(const char *function, int failure, const char *kinds, ...)
 {
     Visit visit;
     va_list list;
-    if (!enter(&visit))
+    if (!logos_enter(&visit))
         return failure;
     va_start(list, kinds);
     PyObject *result = call(function, kinds, &list);
@@ -406,7 +210,7 @@ int logos_number(const char *function, int failure, const char *kinds, ...)
         number = failure;
     }
     Py_XDECREF(result);
-    leave(&visit);
+    logos_leave(&visit);
     return number;
 }
 
@@ -414,18 +218,18 @@ char *logos_text(const char *function, const char *kinds, ...)
 {
     Visit visit;
     va_list list;
-    if (!enter(&visit))
+    if (!logos_enter(&visit))
         return NULL;
     va_start(list, kinds);
     PyObject *result = call(function, kinds, &list);
     va_end(list);
-    PyObject *text = result != NULL ? PyObject_CallMethod(bridge, "as_text", "O", result) : NULL;
+    PyObject *text = result != NULL ? PyObject_CallMethod(logos_bridge, "as_text", "O", result) : NULL;
     char *copy = text != NULL ? to_c(text) : NULL;
     if (copy == NULL)
         failed(function);
     Py_XDECREF(text);
     Py_XDECREF(result);
-    leave(&visit);
+    logos_leave(&visit);
     return copy;
 }
 
@@ -452,7 +256,7 @@ char **logos_names(const char *function, const char *kinds, ...)
 {
     Visit visit;
     va_list list;
-    if (!enter(&visit))
+    if (!logos_enter(&visit))
         return calloc(1, sizeof(char *));
     va_start(list, kinds);
     PyObject *result = call(function, kinds, &list);
@@ -463,16 +267,16 @@ char **logos_names(const char *function, const char *kinds, ...)
         names = calloc(1, sizeof *names);
     }
     Py_XDECREF(result);
-    leave(&visit);
+    logos_leave(&visit);
     return names;
 }
 
 void logos_set_arguments(int argc, char **argv)
 {
     Visit visit;
-    if (argc <= 0 || argv == NULL || argv[0] == NULL || !enter(&visit))
+    if (argc <= 0 || argv == NULL || argv[0] == NULL || !logos_enter(&visit))
         return;
-    PyObject *arguments = started_here ? PyList_New(0) : NULL; /* a Python program has its own */
+    PyObject *arguments = logos_started_here ? PyList_New(0) : NULL; /* a Python program has its own */
     bool complete = arguments != NULL;
     for (int index = 0; complete && index < argc && argv[index] != NULL; index++) {
         PyObject *text = to_python(argv[index]);
@@ -481,8 +285,8 @@ void logos_set_arguments(int argc, char **argv)
     }
     if (complete && PySys_SetObject("argv", arguments) != 0)
         complete = false;
-    if (started_here && !complete)
+    if (logos_started_here && !complete)
         failed("initialize");
     Py_XDECREF(arguments);
-    leave(&visit);
+    logos_leave(&visit);
 }

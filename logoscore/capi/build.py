@@ -27,7 +27,7 @@ import logoscore
 __all__ = ["BuildError", "build"]
 
 _HERE = Path(__file__).parent
-_SOURCES = ("bridge.c", "logos_core.c")
+_SOURCES = ("embed.c", "bridge.c", "logos_core.c")
 _HEADER = "logos_core.h"
 _CORE, _CLIENT = "liblogos_core", "liblogos_module_client"
 _MACOS = sys.platform == "darwin"
@@ -98,7 +98,8 @@ def _flags(core: Path) -> list[str]:
     if not (include / "Python.h").is_file():
         raise BuildError(f"{include}/Python.h is missing: install this Python's headers (Debian: python3-dev)")
     return [
-        *("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-shared", "-pthread"),
+        *("-std=c11", "-D_DEFAULT_SOURCE", "-O2", "-Wall", "-Wextra"),
+        *("-fPIC", "-fvisibility=hidden", "-shared", "-pthread"),
         f"-I{include}",
         f"-DLOGOS_PYTHON={_c_string(sys.executable)}",
         *_extra("CFLAGS"),
