@@ -35,9 +35,8 @@ from codec_support import (
 
 from logoscore.errors import ProtocolViolationError
 from logoscore.interface import LogosResult
-from logoscore.transport.codec import SAFE
+from logoscore.transport.codec import SAFE, records
 from logoscore.transport.codec import extensions as x
-from logoscore.transport.codec import records
 from logoscore.transport.codec.extensions import Ext, pack
 from logoscore.transport.codec.records import Record, register, unstructure
 

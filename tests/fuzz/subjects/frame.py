@@ -18,7 +18,9 @@ def check(data: bytes) -> bool:
     except ProtocolViolationError:
         assert len(data) < fr.HEADER_SIZE or int.from_bytes(data[4:8], "little") > len(data) - fr.HEADER_SIZE
         return False
-    header = fr.HEADER.pack(frame.kind, frame.codec, frame.flags, len(frame.name), frame.call_id, frame.deadline, frame.token)
+    header = fr.HEADER.pack(
+        frame.kind, frame.codec, frame.flags, len(frame.name), frame.call_id, frame.deadline, frame.token
+    )
     assert b"".join((header, frame.name, frame.payload)) == data, "the parts are not the frame"
     try:
         head, buffers = fr.split_payload(frame.payload, frame.flags)
@@ -36,7 +38,12 @@ def _check_plain(data: bytes) -> None:
     if payload is not None:
         found = fr.parse(data)
         said = fr.HEADER.unpack_from(data)[4:7]
-        assert (found.flags, found.call_id, found.deadline, found.token, found.name, found.payload) == (0, *said, b"", payload)
+        assert (found.flags, found.call_id, found.deadline, found.token, found.name, found.payload) == (
+            0,
+            *said,
+            b"",
+            payload,
+        )
 
 
 def seeds() -> list[bytes]:
