@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import resource
@@ -353,11 +354,7 @@ def test_they_end_with_the_app_even_if_a_forked_child_lives_on(apps: Apps, tmp_p
         assert app.stdout is not None
         assert app.stdout.readline() == "started\n"
         child = int(app.stdout.readline()) if how == "fork" else None
-        hosts = wait_until(
-            lambda: (
-                hosts if len(hosts := {pid for pid in descendants() if pid != child and sid(pid) == pid}) == 3 else None
-            )
-        )
+        hosts = wait_until(lambda: hosts if len(hosts := hosts_of(app.pid)) == 3 else None, timeout=60)
         app.kill()
         app.wait()
         wait_until(lambda: not any(map(is_running, hosts)), what="the end of the hosts")
@@ -369,8 +366,12 @@ def test_they_end_with_the_app_even_if_a_forked_child_lives_on(apps: Apps, tmp_p
         app.stdout.close()
 
 
-def sid(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return 0
+def hosts_of(app: int) -> set[int]:
+    """Its children that lead a session of their own: a forked child does not."""
+    found = set()
+    for pid in descendants():
+        with contextlib.suppress(OSError):  # it ended while we looked
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(stat[1]) == app and os.getsid(pid) == pid:
+                found.add(pid)
+    return found
