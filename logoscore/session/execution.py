@@ -94,7 +94,10 @@ class Gate:
         return False
 
     def enter_soon(self, on_turn: Callable[[], object]) -> bool:
-        """Ask for a turn without waiting: True if it is ours now; else ``on_turn`` is called, in any thread, when it is."""
+        """Ask for a turn without waiting: True if it is ours now; else ``on_turn`` is called, in any thread, when it is.
+
+        It returns False if there is no use for the turn any more: the next one gets it.
+        """
         if self.try_enter():
             return True
         self._enqueue(_Ticket(on_turn))
@@ -141,10 +144,7 @@ class _Ticket:
         self._settled = threading.Lock()
 
     def hand_over(self) -> bool:
-        if not self._settled.acquire(blocking=False):
-            return False
-        self._on_turn()
-        return True
+        return self._settled.acquire(blocking=False) and self._on_turn() is not False
 
     def withdraw(self) -> bool:
         return self._settled.acquire(blocking=False)
@@ -157,6 +157,9 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
         before_wait: called before this call waits, so that somebody else reads its channel meanwhile.
         turn: holds the gate while this call has a turn. A list, because taking something out is a single step: threads
             that share a call (``asyncio.to_thread``) may both want to give its turn away.
+        away: holds the gate while the turn is given away. A list, likewise: they may both get it back.
+        seekers: wake whoever of this call waits for its turn; once one of them has it, all go on.
+        stopped: whether it has no use for a turn: it has ended, or is a stream between two items.
         loop_thread: for a coroutine, the thread of its loop, which must never wait for a turn.
         turn_coming: for a coroutine, the future of the turn that it stands in the queue for.
         waited: how often this call has waited for something that it asked for itself; -1: its turn has not come yet.
@@ -175,6 +178,9 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
     waited: int = -1
     waits: int = 0
     turn_coming: Any = None
+    away: list[Gate] | None = None
+    seekers: list[Callable[[], object]] | None = None
+    stopped: bool = False
 
     @classmethod
     def with_turn(
@@ -204,15 +210,59 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
             self.turn.pop()
         except IndexError:
             return False
+        # Only who has just taken it out is here.
+        if self.seekers is None:
+            self.seekers = []
+        self.away = [gate]
         self.waited += 1
         gate.leave()
         return True
 
     def take_turn(self) -> None:
-        """Wait for a turn again."""
-        assert self.gate is not None
-        self.gate.enter()
-        self.turn.append(self.gate)
+        """Wait for a turn again. Not if the call has ended; nor longer than until another thread of it has got one."""
+        gate = self.gate
+        assert gate is not None
+        if self.stopped or self.turn:
+            return
+        if gate.try_enter():
+            if not self.turn_came():
+                gate.leave()
+            return
+        back = threading.Lock()
+        back.acquire()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # by two at the same moment
+                back.release()
+
+        if self.stand_in_line(gate, self.turn_came, wake):
+            back.acquire()
+
+    def stand_in_line(self, gate: Gate, on_turn: Callable[[], bool], wake: Callable[[], object]) -> bool:
+        """Ask for a turn again; ``wake`` is called when this call has it. False if it has it, or needs it no more."""
+        assert self.seekers is not None
+        self.seekers.append(wake)
+        if gate.enter_soon(on_turn):
+            if not self.turn_came():
+                gate.leave()
+            return False
+        return not (self.turn or self.stopped)
+
+    def turn_came(self) -> bool:
+        """The gate gives this call a turn. False if it has no use for it (any more): the gate keeps it."""
+        taken = False
+        if not self.stopped and self.away:
+            with contextlib.suppress(IndexError):  # another thread of this call was quicker
+                self.turn.append(self.away.pop())
+                taken = True
+        if taken and self.stopped:
+            with contextlib.suppress(IndexError):  # whoever stopped it has given the turn back
+                self.turn.pop()
+                taken = False
+        while self.seekers:
+            with contextlib.suppress(IndexError):
+                self.seekers.pop()()
+        return taken
 
     @property
     def runs_in_a_thread(self) -> bool:
@@ -222,8 +272,28 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
     def end(self) -> None:
         """It has ended, and with it its turn."""
         self.ended = True
-        if self.turn:
-            self.give_turn()
+        self.stop()
+
+    def stop(self) -> None:
+        """It has no use for a turn, and gives back the one that it has."""
+        self.stopped = True
+        gate = self.gate
+        if gate is None:
+            return
+        try:
+            self.turn.pop()
+        except IndexError:
+            return  # it has given it away
+        gate.leave()
+
+    def go_on(self, gate: Gate) -> None:
+        """It has a turn at ``gate``, after a :meth:`stop`."""
+        if self.seekers is None:
+            self.seekers = []
+        self.away = [gate]
+        self.stopped = False
+        if not self.turn_came():
+            gate.leave()
 
 
 current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)

@@ -64,7 +64,7 @@ class OutgoingStream:
         self._link = link
         self._gate = gate
         self._as_error = as_error
-        self._call = RunningCall.with_turn(link.peer, FOREVER, gate)
+        self._call = RunningCall(link.peer, FOREVER, gate, None, [], stopped=True)  # until its first item is asked for
         self._lock = threading.Lock()
         self._credit = 0
         self._granted = False
@@ -134,6 +134,7 @@ class OutgoingStream:
 
     def _produce_next(self) -> Any:
         self._gate.enter()
+        self._call.go_on(self._gate)
         token = current_call.set(self._call)
         self._in_code = not self._method.is_async_stream
         try:
@@ -142,7 +143,7 @@ class OutgoingStream:
             self._in_code = False
             self._produced += 1
             current_call.reset(token)
-            self._gate.leave()
+            self._call.stop()  # a task of it may wait, and have given the turn away: so not simply the gate's leave()
 
     @property
     def progress(self) -> int | None:
@@ -184,6 +185,8 @@ def _from_async(items: AsyncGenerator[Any, Any], runner: AsyncRunner) -> Generat
         current_call.set(call)
         if call is not None:
             call.loop_thread = threading.get_ident()
+            if call.waits:
+                call.give_turn()  # tasks of it wait since an earlier item; the last of them gets it back
         return await anext(items)
 
     try:

@@ -258,13 +258,15 @@ def test_a_call_gives_its_turn_once_and_ends_once() -> None:
     call = running(gate)
     assert call.give_turn() is True
     assert call.give_turn() is False
+    call.take_turn()
+    call.take_turn()
+    assert gate.enter(0) is False
+    assert call.give_turn() is True
     assert gate.enter(0) is True, "somebody else has it now"
     call.end()
     assert gate.enter(0) is False, "the end of a call that has no turn gives none back"
     gate.leave()
     call.take_turn()
-    assert gate.enter(0) is False
-    call.end()
     call.end()
     assert gate.enter(0) is True
     assert gate.enter(0) is False
