@@ -83,8 +83,12 @@ class Call(QuietFuture, Waiter):
             return True
         if not super().cancel():
             return False
-        self.set_running_or_notify_cancel()  # or concurrent.futures.wait() would not see it
-        self._origin.abandon()
+        with self._condition:
+            first = self._state == "CANCELLED"  # of several threads that cancel it
+            if first:
+                self.set_running_or_notify_cancel()  # or concurrent.futures.wait() would not see it
+        if first:
+            self._origin.abandon()
         return True
 
     def result(self, timeout: float | None = None) -> Any:

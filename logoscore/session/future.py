@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from typing import Any, Final
@@ -12,7 +13,16 @@ _PENDING: Final = "PENDING"
 _FINISHED: Final = "FINISHED"
 
 #: Held for a few instructions. Reentrant, because a signal handler, or a finalizer, may use a future while we do.
-_making: Final = threading.RLock()
+_making = threading.RLock()
+
+
+def _after_fork_in_child() -> None:
+    global _making
+    _making = threading.RLock()  # a thread of the parent's may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class QuietFuture(Future[Any]):

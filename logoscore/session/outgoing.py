@@ -391,6 +391,7 @@ class CallLink:
             timeout=_FINISH_SECONDS
         ):  # the leader was woken and leaves soon; unless Ctrl-C tore it away
             self._fail_all(self._receiver.closed_error())
+            self._wake_pump()  # for its end
             return
         try:
             self._lead(None, FOREVER)

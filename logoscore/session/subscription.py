@@ -119,11 +119,12 @@ class Subscription:
             return self._wait_for_room(others, patience)
         if self.overflow == "disconnect":
             return self._fall_behind(f"{self.maxsize} events wait, and its overflow is 'disconnect'")
-        self.dropped += 1
         if self.overflow == "drop_oldest":
             with contextlib.suppress(IndexError):  # a reader was quicker
                 self._events.popleft()
+                self.dropped += 1
             return True
+        self.dropped += 1
         return False
 
     def _wait_for_room(self, others: Callable[[Subscription], bool], patience: float) -> bool:
@@ -236,24 +237,25 @@ class Subscription:
         return self._lost is not None and self._losses > told
 
     def _take(self, told: int) -> Event | None:
-        try:
-            event = self._events.popleft()  # (one step, so without the lock)
-        except IndexError:
-            pass
-        else:
-            if self._waiting:
-                with self._changed:
-                    self._changed.notify_all()
-            return event
-        with self._changed:
-            if self._events:
-                return self._events.popleft()
-            if self._error is not None and not self._cancelled:
-                raise self._error
-            if self._lost is not None and self._mourns(told) and not self._cancelled:
-                self._losses_told = self._losses
-                raise copy.copy(self._lost)  # every reader that waits now gets it
-            return None
+        while True:
+            try:
+                event = self._events.popleft()  # (one step, so without the lock)
+            except IndexError:
+                pass
+            else:
+                if self._waiting:
+                    with self._changed:
+                        self._changed.notify_all()
+                return event
+            with self._changed:
+                if self._events:
+                    continue  # one has come meanwhile
+                if self._error is not None and not self._cancelled:
+                    raise self._error
+                if self._lost is not None and self._mourns(told) and not self._cancelled:
+                    self._losses_told = self._losses
+                    raise copy.copy(self._lost)  # every reader that waits now gets it
+                return None
 
     def __iter__(self) -> Subscription:
         return self

@@ -4,8 +4,8 @@ Units of the data semaphore and records
 ---------------------------------------
 The writer publishes a record and then posts one unit. Taking that unit costs as much as reading the record, so where the
 order of stores is the machine's promise (x86) a record is read as soon as it is seen, and its unit is *owed*: it is
-taken before the next wait, while the peer works. ``units`` is what was read minus what was taken. Elsewhere the unit is
-taken first, because it is the fence.
+taken before the next wait, while the peer works, or when very many are owed. ``units`` is what was read minus what was
+taken. Elsewhere the unit is taken first, because it is the fence.
 
 A unit that comes where none is owed and nothing is to be read is a kick of ours, or the peer's trick.
 """
@@ -68,6 +68,8 @@ class Receiver(Direction):
     def receive(self, deadline: int | None) -> bytes | None:  # noqa: C901 - the hot path, in one piece on purpose
         """The next message, or None when ``deadline`` (monotonic ns; None: none) passed or :meth:`kick` was called.
 
+        Also, rarely, without a reason: look at the clock and ask again.
+
         What arrived before the channel was closed is still delivered.
 
         Raises:
@@ -86,7 +88,7 @@ class Receiver(Direction):
                 record = ring.read()
                 if record is None:
                     self._stray()  # the peer took its cursor back
-                    continue
+                    return None  # the caller looks at the clock: this could go on for ever
                 self._units += 1
                 if words[WAITS]:
                     self._make_room()
@@ -195,7 +197,12 @@ class Receiver(Direction):
     # --- records ----------------------------------------------------------------------------------------------------
 
     def _make_room(self) -> None:
-        """The writer waits: wake it once, when there is room for any record."""
+        """The writer waits: wake it once, when there is room for any record.
+
+        Where it is always ahead of us we never wait, so this is the moment to take units, of which a semaphore holds 2³¹.
+        """
+        if self._units > _MOST_OWED:
+            self._take_owed()
         waiting = self.ring.waiting_episode()
         if waiting != self._woken_episode and self.ring.half_empty():
             self._woken_episode = waiting

@@ -94,6 +94,9 @@ def test_remaining_deadline_is_known_inside(core: Core, timing: Any) -> None:
 
 def test_deadline_travels_through_a_module(core: Core, timing: Any) -> None:
     relay = core.load_plugin("relay")
+    assert (
+        relay.call("call", "async_timing", "add", [1, 2]) == 3
+    )  # the way is open: the short time is for the call alone
     with pytest.raises(CallTimeoutError):
         relay.call("call_within", "async_timing", "wait_for_ever", [], LONG, timeout=SHORT)
     wait_until(lambda: counted(timing, "cancelled") == 1, what="the far module being told")

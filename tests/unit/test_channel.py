@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from helpers import wait_until
@@ -284,3 +284,53 @@ def test_a_message_beyond_the_limit_is_refused_by_its_sender() -> None:
         with pytest.raises(FrameTooLargeError, match=str(MAX_MESSAGE)):
             pair.sender.send(whole, 0)
         assert drain(pair.receiver) == []
+
+
+def test_a_reader_that_never_waits_owes_a_bounded_number_of_units() -> None:
+    """A writer that is always ahead: the ring is never empty. The semaphore would reach its limit after 2**31 records."""
+    with channel_pair() as pair:
+        receiver, ending = pair.receiver, threading.Event()
+
+        def write() -> None:
+            while not ending.is_set():
+                pair.sender.send(b"x" * 100, soon())
+
+        writer = Worker(write)
+        episode = 0
+        with receiver.lock:
+            for _ in range(600):
+                wait_until(lambda before=episode: receiver.ring.waiting_episode() not in {0, before})
+                episode = receiver.ring.waiting_episode()
+                for _ in range(5):
+                    assert receiver.receive(soon()) is not None
+            assert receiver.ring.readable()
+            assert receiver._units < 1100
+            ending.set()
+        while writer.is_alive():
+            drain(receiver)
+        writer.result()
+
+
+def test_a_peer_that_takes_its_cursor_back_keeps_nobody_beyond_his_deadline() -> None:
+    with channel_pair() as pair:
+        receiver, written = pair.receiver, pair.sender.ring.words
+
+        class Toggled:
+            """There is something whenever we look, and nothing when we read."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(ring, name)
+
+            def read(self) -> None:
+                written[0] = 0
+                assert ring.read() is None
+                written[0] = 64
+
+        ring = receiver.ring
+        receiver.ring = cast("Any", Toggled())
+        written[0] = 64
+        try:
+            assert receive(receiver, 0) is None
+        finally:
+            receiver.ring = ring
+            written[0] = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logoscore.errors import LogosError, StateError
+from logoscore.session import future as future_module
+from logoscore.session.call import Call
 from logoscore.session.future import QuietFuture
 
 Future = concurrent.futures.Future[Any]
@@ -96,3 +101,69 @@ def test_it_can_be_awaited() -> None:
 def test_an_unknown_attribute_is_named() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         QuietFuture().nothing_like_it  # noqa: B018 - the look-up is what is tested
+
+
+class Origin:
+    """Counts how often a call's callee is told that it was given up."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def outcome(self, reply: bytes) -> Any:
+        return reply
+
+    def abandon(self) -> None:
+        self.told += 1
+
+    def timed_out(self) -> LogosError:
+        return StateError("late")
+
+
+def test_threads_that_cancel_a_call_at_the_same_moment_all_succeed_and_the_callee_is_told_once() -> None:
+    origin = Origin()
+    call = Call(origin)
+    at_once = threading.Barrier(3)
+
+    cancelled = call.cancelled
+    met = threading.local()
+
+    def look() -> bool:
+        answer = cancelled()
+        if not getattr(met, "here", False):
+            met.here = True
+            at_once.wait(20)
+        return answer
+
+    call.cancelled = look  # type: ignore[method-assign]
+    outcomes: list[Any] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(said(call.cancel))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert outcomes == [True] * 3
+    assert origin.told == 1
+
+
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parents() -> None:
+    future = QuietFuture()
+    future.settle(7)
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with future_module._making:
+            held.set()
+            release.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        heard: list[Any] = []
+        future.add_done_callback(lambda done: heard.append(done.result()))
+        os._exit(0 if heard == [7] else 1)
+    release.set()
+    thread.join(20)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

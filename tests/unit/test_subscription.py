@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -200,6 +202,80 @@ def test_many_readers_share_the_events() -> None:
     shares = [reader.result() for reader in readers]
     assert sorted(number for share in shares for number in share) == list(range(200))
     assert all(share == sorted(share) for share in shares)
+
+
+@pytest.fixture
+def hectic() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    former = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(former)
+
+
+def test_whatever_way_a_reader_takes_an_event_a_publisher_that_waits_for_room_hears_of_it() -> None:
+    """The reader finds nothing; before it has the lock, one event comes in and the next one waits for room."""
+    target = subscription(1)
+    target._changed = Late(lambda: Worker(push, target, 1, 2), lambda: target._waiting == 1)  # type: ignore[assignment]
+    assert target.get(PATIENCE).sequence == 1
+    assert target._changed.told, "the publisher looks again by itself only after a while"
+    assert target.get(PATIENCE).sequence == 2
+
+
+class Late(threading.Condition):
+    """Whose first taker comes too late: others have been quicker."""
+
+    def __init__(self, others: Callable[[], object], ready: Callable[[], bool]) -> None:
+        super().__init__()
+        self._others: Callable[[], object] | None = others
+        self._ready = ready
+        self.told = False
+
+    def __enter__(self) -> bool:
+        others, self._others = self._others, None
+        if others is not None:
+            others()
+            wait_until(self._ready)
+        return super().__enter__()
+
+    def notify_all(self) -> None:
+        self.told = True
+        super().notify_all()
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest"])
+def test_every_event_is_taken_or_counted_as_dropped_however_readers_and_publisher_meet(
+    overflow: Any, hectic: None
+) -> None:
+    target = subscription(1, overflow)
+    ended = threading.Event()
+
+    def read() -> int:
+        count = 0
+        while target.pending or not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                target.get(0)
+                count += 1
+        return count
+
+    readers = [Worker(read) for _ in range(2)]
+    push(target, *range(20_000))
+    ended.set()
+    assert sum(reader.result() for reader in readers) + target.dropped == 20_000
+
+
+def test_an_event_that_a_reader_took_just_before_it_was_to_be_dropped_does_not_count_as_dropped() -> None:
+    target = subscription(1, "drop_oldest")
+    push(target, 1)
+    make_room = target._make_room
+
+    def late(*args: Any) -> bool:
+        assert target.get(0).sequence == 1
+        return make_room(*args)
+
+    target._make_room = late  # type: ignore[method-assign]
+    push(target, 2)
+    assert (taken(target), target.dropped) == ([2], 0)
 
 
 # --- ending -----------------------------------------------------------------------------------------------------------
