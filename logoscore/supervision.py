@@ -54,10 +54,13 @@ class Notices:
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def send(self, *event: Any) -> None:
-        """Publish ``name, *data``; never waits."""
+        """Publish ``name, *data``; never waits. After :meth:`close` nobody is there to hear it."""
         with self._lock:
+            if self._closed:
+                return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="logos-notices", daemon=True)
                 self._thread.start()
@@ -73,6 +76,7 @@ class Notices:
     def close(self) -> None:
         """No more; what was sent is published first, within bounds."""
         with self._lock:
+            self._closed = True
             thread = self._thread
         if thread is not None:
             self._queue.put(None)
