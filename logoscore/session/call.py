@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from logoscore.errors import CallCancelledError, LogosError
 from logoscore.session.execution import current_call, yield_turn
 from logoscore.session.future import QuietFuture
-from logoscore.session.outgoing import Waiter, is_expiry
+from logoscore.session.waiters import ExpiredError, Waiter
 
 __all__ = ["Call", "Origin"]
 
@@ -58,7 +58,7 @@ class Call(QuietFuture, Waiter):
 
     def fail(self, error: LogosError) -> None:
         """There will be no reply."""
-        self._finish(self.set_exception, self._origin.timed_out() if is_expiry(error) else error)
+        self._finish(self.set_exception, self._origin.timed_out() if isinstance(error, ExpiredError) else error)
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: threads that hold the condition are the parent's."""

@@ -22,16 +22,17 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError, TransportError
+from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.session.threads import LinkOwner
+from logoscore.session.waiters import ExpiredError, SyncWaiter, Waiter
 from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
 from logoscore.transport.frame import FOREVER, HEADER_SIZE, REPLY, START
 
-__all__ = ["CallLink", "SyncWaiter", "Waiter"]
+__all__ = ["CallLink"]
 
 _now = time.monotonic_ns
 _CALL_ID: Final = struct.Struct("<8xQ")
@@ -41,54 +42,6 @@ _DELIVERIES_A_LOOK: Final = 64
 _FINISH_SECONDS: Final = 5.0
 #: Whoever waits for the lead looks by himself now and then: Ctrl-C may have torn a leader away before it passed it on.
 _PROMOTION_SECONDS: Final = 0.5
-
-
-class Waiter:
-    """Somebody who expects frames with his call id. ``deliver`` returns True when it was the last one."""
-
-    __slots__ = ()
-
-    def deliver(self, data: bytes) -> bool:
-        raise NotImplementedError
-
-    def fail(self, error: LogosError) -> None:
-        raise NotImplementedError
-
-    def abandon(self, error: LogosError) -> None:
-        """In a forked child: the threads that would deliver are the parent's, and so is who holds a lock of ours."""
-
-
-class SyncWaiter(Waiter):
-    """A thread that waits for one reply."""
-
-    __slots__ = ("error", "gone", "lock", "reply")
-
-    def __init__(self) -> None:
-        self.reply: bytes | None = None
-        self.error: LogosError | None = None
-        self.gone = False  # the thread has given up: it leads nobody any more
-        self.lock: threading.Lock | None = None  # only a follower needs one
-
-    def deliver(self, data: bytes) -> bool:
-        self.reply = data
-        self.wake()
-        return True
-
-    def fail(self, error: LogosError) -> None:
-        self.error = error
-        self.wake()
-
-    def wake(self) -> None:
-        lock = self.lock
-        if lock is not None and lock.locked():
-            try:
-                lock.release()
-            except RuntimeError:
-                pass  # somebody else woke it at the same moment
-
-    @property
-    def settled(self) -> bool:
-        return self.gone or self.reply is not None or self.error is not None
 
 
 class CallLink:
@@ -370,7 +323,7 @@ class CallLink:
         for call_id in expired:
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
-                waiter.fail(_ExpiredError())
+                waiter.fail(ExpiredError())
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: whoever would wait here gets ``error``."""
@@ -387,9 +340,8 @@ class CallLink:
     def finish(self) -> None:
         """After :meth:`close`: deliver what had arrived, fail the rest (futures run their callbacks here), unmap."""
         lead = self._receiver.lock
-        if not lead.acquire(
-            timeout=_FINISH_SECONDS
-        ):  # the leader was woken and leaves soon; unless Ctrl-C tore it away
+        # The leader was woken and leaves soon; unless Ctrl-C tore it away.
+        if not lead.acquire(timeout=_FINISH_SECONDS):
             self._fail_all(self._receiver.closed_error())
             self._wake_pump()  # for its end
             return
@@ -401,9 +353,8 @@ class CallLink:
             pump = self._pump
         if pump is not None:
             self._wake_pump()
-            pump.join(
-                _FINISH_SECONDS
-            )  # it may be inside a done-callback that never returns; dispose() waits for locks only
+            # It may be inside a done-callback that never returns; dispose() waits for locks only.
+            pump.join(_FINISH_SECONDS)
         self.channel.dispose()
 
     def _fail_all(self, error: LogosError) -> None:
@@ -414,12 +365,3 @@ class CallLink:
                 return
             waiter.fail(self._receiver.closed_error() if self._receiver.error is not None else error)
         self._followers.clear()
-
-
-class _ExpiredError(ChannelClosedError):
-    """Internal: a waiter's own deadline passed. The waiter turns it into CallTimeoutError."""
-
-
-def is_expiry(error: Any) -> bool:
-    """Whether a waiter was failed because its deadline passed."""
-    return isinstance(error, _ExpiredError)

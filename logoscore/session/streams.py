@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.errors import CallTimeoutError, LogosError, SerializationError
 from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, yield_turn
-from logoscore.session.outgoing import Waiter
 from logoscore.session.signature import Method
+from logoscore.session.waiters import Waiter
 from logoscore.session.wire_errors import class_name
 from logoscore.transport.frame import ERROR, FOREVER, HEADER, STREAM_CLOSE, STREAM_END, STREAM_ITEMS, STREAM_NEXT
 

@@ -1,0 +1,66 @@
+"""Who waits for replies on a channel: what whoever reads it does with them.
+
+A waiter stands under its call id in the table of the channel (:class:`~logoscore.session.outgoing.CallLink`) and is told
+there: by :meth:`Waiter.deliver`, or by :meth:`Waiter.fail`. A thread that waits for one reply is a :class:`SyncWaiter`; a
+future (``call.py``) and what arrives of a stream (``streams.py``) are the others.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from logoscore.errors import ChannelClosedError, LogosError
+
+__all__ = ["ExpiredError", "SyncWaiter", "Waiter"]
+
+
+class Waiter:
+    """Somebody who expects frames with his call id. ``deliver`` returns True when it was the last one."""
+
+    __slots__ = ()
+
+    def deliver(self, data: bytes) -> bool:
+        raise NotImplementedError
+
+    def fail(self, error: LogosError) -> None:
+        raise NotImplementedError
+
+    def abandon(self, error: LogosError) -> None:
+        """In a forked child: the threads that would deliver are the parent's, and so is who holds a lock of ours."""
+
+
+class SyncWaiter(Waiter):
+    """A thread that waits for one reply."""
+
+    __slots__ = ("error", "gone", "lock", "reply")
+
+    def __init__(self) -> None:
+        self.reply: bytes | None = None
+        self.error: LogosError | None = None
+        self.gone = False  # the thread has given up: it leads nobody any more
+        self.lock: threading.Lock | None = None  # only a follower needs one
+
+    def deliver(self, data: bytes) -> bool:
+        self.reply = data
+        self.wake()
+        return True
+
+    def fail(self, error: LogosError) -> None:
+        self.error = error
+        self.wake()
+
+    def wake(self) -> None:
+        lock = self.lock
+        if lock is not None and lock.locked():
+            try:
+                lock.release()
+            except RuntimeError:
+                pass  # somebody else woke it at the same moment
+
+    @property
+    def settled(self) -> bool:
+        return self.gone or self.reply is not None or self.error is not None
+
+
+class ExpiredError(ChannelClosedError):
+    """A waiter's own deadline passed. The waiter turns it into CallTimeoutError."""
