@@ -22,10 +22,10 @@ from logoscore.errors import (
     LogosError,
     ModuleCrashedError,
     ModuleNotLoadedError,
-    ProtocolViolationError,
     SerializationError,
 )
 from logoscore.interface import Event, MethodInfo
+from logoscore.session.connection import Connection
 from logoscore.session.execution import (
     RunningCall,
     current_call,
@@ -36,12 +36,10 @@ from logoscore.session.execution import (
 )
 from logoscore.session.module_proxy import GET_METHODS
 from logoscore.session.outgoing import CallLink
+from logoscore.session.replies import named, no_reply, read_value
 from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
-from logoscore.session.wire_errors import from_wire
 from logoscore.transport import frame as fr
-from logoscore.transport.attempt import Attempt
-from logoscore.transport.messages import WireError
 
 if TYPE_CHECKING:
     from logoscore.session.call import Call
@@ -51,24 +49,14 @@ __all__ = ["LogosAPIClient"]
 
 _T = TypeVar("_T")
 _now = time.monotonic_ns
-_wire_error: msgspec.msgpack.Decoder[WireError] = msgspec.msgpack.Decoder(WireError)
 
 
-class LogosAPIClient:
+class LogosAPIClient(Connection):
     """Calls one module and hears its events, on behalf of one party. Thread-safe. Made by ``LogosAPI.get_client``."""
 
     def __init__(self, node: Node, target: str) -> None:
-        self._node = node
-        self._target = target
-        self._module = target  # who that is: another name if ``target`` is a capability
-        self._link: CallLink | None = None
-        self._connecting = threading.Lock()
+        super().__init__(node, target)
         self._default_ns = deadline_after(node.default_timeout) - _now()
-
-    @property
-    def name(self) -> str:
-        """The module that this client reaches."""
-        return self._target
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +135,7 @@ class LogosAPIClient:
             head, buffers = codec.encode_arguments(args, kwargs)
             name = method.encode()
         except SerializationError as exc:
-            raise self._named(exc, method) from None
+            raise named(exc, self._target, method) from None
         except AttributeError:
             raise TypeError(f"a method's name is a str, not {type(method).__name__}") from None
         flags = fr.KWARGS if kwargs else 0
@@ -162,11 +150,6 @@ class LogosAPIClient:
         until = deadline if deadline < fr.FOREVER else _now() + self._default_ns
         return self._node.lending.frame(link.sender, header + name, head, buffers, until)
 
-    def _named(self, error: SerializationError, method: str) -> SerializationError:
-        """The codec knows where in a value the trouble is; here we know whose value it is."""
-        text = f"{self._target}.{method}: {error}"
-        return SerializationError(text, path=error.path, type_name=error.type_name)
-
     def _outcome(self, reply: bytes, link: CallLink, method: str, timeout: float | None, deadline: int) -> Any:
         """The value in the reply to a call, or the error that it carries, raised."""
         payload = fr.plain_payload(reply, link.plain_reply)
@@ -174,72 +157,16 @@ class LogosAPIClient:
             try:
                 return link.codec.decode(payload)
             except SerializationError as exc:
-                raise self._named(exc, method) from None
+                raise named(exc, self._target, method) from None
         if reply[0] == fr.ERROR and _now() >= deadline:
             # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
             raise self._timed_out(method, timeout)
-        return self._value(reply, link, method)
-
-    def _value(self, reply: bytes, link: CallLink, method: str) -> Any:
-        """The value in a reply, or the error that it carries, raised."""
-        frame = fr.parse(reply)
-        if frame.kind == fr.ERROR:
-            try:
-                error = from_wire(_wire_error.decode(frame.payload))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-                raise ProtocolViolationError(f"{self._target} sent an error that cannot be read: {exc}") from None
-            raise self._named(error, method) if type(error) is SerializationError else error
-        if frame.kind not in {fr.REPLY, fr.STREAM_ITEMS}:
-            raise ProtocolViolationError(f"{self._target} replied with a frame of kind {frame.kind}")
-        if frame.codec != link.codec.ID:
-            raise ProtocolViolationError(f"{self._target} replied with codec {frame.codec}, agreed is {link.codec.ID}")
-        try:
-            return link.codec.decode(*fr.split_payload(frame.payload, frame.flags))
-        except SerializationError as exc:
-            raise self._named(exc, method) from None
+        return read_value(reply, link.codec, self._target, method)
 
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
-        limit = self._node.default_timeout if timeout is None else timeout
-        call = running_call()
-        whose = (
-            f"{limit:g} s" if call is None else f"{limit:g} s, or what was left of the deadline of {call.peer}'s call"
-        )
-        return CallTimeoutError(
-            f"{self._target}.{method} did not reply within {whose}", module=self._target, method=method
-        )
+        return no_reply(self._target, method, self._node.default_timeout if timeout is None else timeout)
 
     # --- connecting -------------------------------------------------------------------------------------------------
-
-    def _connected(self, deadline: int) -> CallLink:
-        """The channel, opened if there is none."""
-        link = self._link
-        return link if link is not None and link.sender.error is None else self._connect(deadline)
-
-    def _connect(self, deadline: int) -> CallLink:
-        self._node.check_open()
-        with yield_turn():
-            connecting = Attempt(self._connecting, seconds_left(deadline))
-            with connecting as mine:
-                try:
-                    if not mine:
-                        raise self._timed_out("(connecting)", None)
-                    link = self._link
-                    if link is None or link.sender.error is not None:
-                        self._link = link = self._open(deadline)
-                    return link
-                finally:
-                    if mine:
-                        connecting.release()
-
-    def _open(self, deadline: int) -> CallLink:
-        self._module = self._node.resolve(self._target, deadline)
-        if self._module != self._target:
-            # A capability: its provider has one token and one channel for us, under its own name.
-            return self._node.client(self._module)._connected(deadline)
-        try:
-            return self._node.connect(self._module, deadline)
-        except CallTimeoutError as exc:  # of a call to the capability module, which the user knows nothing of
-            raise CallTimeoutError(f"{self._target} was not reached in time: {exc}", module=self._target) from None
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Wait until the module is loaded and can be called.
@@ -306,15 +233,14 @@ class LogosAPIClient:
         deadline = self._deadline(None, running_call())
         link = self._connected(deadline)
         call_id = link.next_id()
-        bound = link
 
         def send(kind: int) -> None:
             if kind == fr.STREAM_CLOSE:
-                bound.forget(call_id)
+                link.forget(call_id)
             token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
-            header = fr.HEADER.pack(kind, bound.codec.ID, 0, 0, call_id, fr.FOREVER, token)
+            header = fr.HEADER.pack(kind, link.codec.ID, 0, 0, call_id, fr.FOREVER, token)
             try:
-                bound.send(header, deadline_after(self._node.default_timeout))
+                link.send(header, deadline_after(self._node.default_timeout))
             except (LogosError, TimeoutError):
                 if kind != fr.STREAM_CLOSE:
                     raise
@@ -330,7 +256,7 @@ class LogosAPIClient:
         return Stream(
             incoming,
             self._node.default_timeout,
-            lambda data: self._value(data, bound, method),
+            lambda data: read_value(data, link.codec, self._target, method),
             what,
             self._node.threads,
         )
@@ -384,17 +310,6 @@ class LogosAPIClient:
         if not callable(callback):
             raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
         return self._node.listen(self._target, event, callback)
-
-    def __repr__(self) -> str:
-        state = "connected" if self._link is not None and self._link.error is None else "not connected"
-        return f"<LogosAPIClient {self._node.name} → {self._target}: {state}>"
-
-    # for Node
-
-    def drop(self, link: CallLink) -> None:
-        """This link is closed."""
-        if self._link is link:
-            self._link = None
 
 
 class _Request(msgspec.Struct, eq=False):

@@ -1,0 +1,79 @@
+"""From a party to one module: who that is, and the channel, opened when it is first needed.
+
+    _connected ─▶ resolve the name (it may be a capability) ─▶ token from the capability module ─▶ channel from the core
+
+Rules: one channel for each pair, however many threads want it: one of them opens it, the others wait for that. A channel
+that was closed is forgotten; who comes next opens another.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from logoscore.errors import CallTimeoutError
+from logoscore.session.execution import seconds_left, yield_turn
+from logoscore.session.outgoing import CallLink
+from logoscore.session.replies import no_reply
+from logoscore.transport.attempt import Attempt
+
+if TYPE_CHECKING:
+    from logoscore.session.node import Node
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """What :class:`LogosAPIClient` stands on. (Its base, not a part of it: each call looks at the channel first.)"""
+
+    def __init__(self, node: Node, target: str) -> None:
+        self._node = node
+        self._target = target
+        self._module = target  # who that is: another name if ``target`` is a capability
+        self._link: CallLink | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The module that this client reaches."""
+        return self._target
+
+    def _connected(self, deadline: int) -> CallLink:
+        """The channel, opened if there is none. Raises as :meth:`LogosAPIClient.call` does."""
+        link = self._link
+        return link if link is not None and link.sender.error is None else self._connect(deadline)
+
+    def _connect(self, deadline: int) -> CallLink:
+        self._node.check_open()
+        with yield_turn():
+            connecting = Attempt(self._connecting, seconds_left(deadline))
+            with connecting as mine:
+                try:
+                    if not mine:
+                        raise no_reply(self._target, "(connecting)", self._node.default_timeout)
+                    link = self._link
+                    if link is None or link.sender.error is not None:
+                        self._link = link = self._open(deadline)
+                    return link
+                finally:
+                    if mine:
+                        connecting.release()
+
+    def _open(self, deadline: int) -> CallLink:
+        self._module = self._node.resolve(self._target, deadline)
+        if self._module != self._target:
+            # A capability: its provider has one token and one channel for us, under its own name.
+            return self._node.client(self._module)._connected(deadline)
+        try:
+            return self._node.connect(self._module, deadline)
+        except CallTimeoutError as exc:  # of a call to the capability module, which the user knows nothing of
+            raise CallTimeoutError(f"{self._target} was not reached in time: {exc}", module=self._target) from None
+
+    def drop(self, link: CallLink) -> None:
+        """For Node: this link is closed."""
+        if self._link is link:
+            self._link = None
+
+    def __repr__(self) -> str:
+        state = "connected" if self._link is not None and self._link.error is None else "not connected"
+        return f"<{type(self).__name__} {self._node.name} → {self._target}: {state}>"

@@ -1,0 +1,52 @@
+"""What a reply to a call says: the value in it, or the error that it carries; and what there is to say where none came.
+
+The quickest kind, a plain value, the client reads itself (``LogosAPIClient._outcome``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from logoscore.errors import CallTimeoutError, ProtocolViolationError, SerializationError
+from logoscore.session.execution import running_call
+from logoscore.session.wire_errors import from_wire
+from logoscore.transport import frame as fr
+from logoscore.transport.codec import Codec
+from logoscore.transport.messages import WireError
+
+__all__ = ["named", "no_reply", "read_value"]
+
+_wire_error: msgspec.msgpack.Decoder[WireError] = msgspec.msgpack.Decoder(WireError)
+
+
+def read_value(reply: bytes, codec: Codec, target: str, method: str) -> Any:
+    """The value in ``target``'s reply, or the error that it carries, raised."""
+    frame = fr.parse(reply)
+    if frame.kind == fr.ERROR:
+        try:
+            error = from_wire(_wire_error.decode(frame.payload))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise ProtocolViolationError(f"{target} sent an error that cannot be read: {exc}") from None
+        raise named(error, target, method) if type(error) is SerializationError else error
+    if frame.kind not in {fr.REPLY, fr.STREAM_ITEMS}:
+        raise ProtocolViolationError(f"{target} replied with a frame of kind {frame.kind}")
+    if frame.codec != codec.ID:
+        raise ProtocolViolationError(f"{target} replied with codec {frame.codec}, agreed is {codec.ID}")
+    try:
+        return codec.decode(*fr.split_payload(frame.payload, frame.flags))
+    except SerializationError as exc:
+        raise named(exc, target, method) from None
+
+
+def named(error: SerializationError, target: str, method: str) -> SerializationError:
+    """The codec knows where in a value the trouble is; here we know whose value it is."""
+    return SerializationError(f"{target}.{method}: {error}", path=error.path, type_name=error.type_name)
+
+
+def no_reply(target: str, method: str, limit: float) -> CallTimeoutError:
+    """None came within ``limit`` seconds, or within what the running call has left."""
+    call = running_call()
+    whose = f"{limit:g} s" if call is None else f"{limit:g} s, or what was left of the deadline of {call.peer}'s call"
+    return CallTimeoutError(f"{target}.{method} did not reply within {whose}", module=target, method=method)
