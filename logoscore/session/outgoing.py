@@ -223,7 +223,8 @@ class CallLink:
         # First: whoever adds an earlier expiry from here on kicks us. (Read before, it would be compared with what the
         # leader before us had in mind.)
         self._lead_until = FOREVER
-        expiry = self._expiries[0][0] if self._expiries else FOREVER
+        expiries = self._expiries
+        expiry = expiries[0][0] if expiries else FOREVER
         self._lead_until = until = min(deadline, expiry)
         return until
 
@@ -278,10 +279,14 @@ class CallLink:
 
     def _add_expiry(self, expiry: int, call_id: int) -> None:
         with self._start_lock:
-            if len(self._expiries) > 2 * len(self._pending) + _SLACK:  # most of these calls have ended long since
-                self._expiries = [entry for entry in self._expiries if entry[1] in self._pending]
-                heapq.heapify(self._expiries)
-            heapq.heappush(self._expiries, (expiry, call_id))
+            if len(self._expiries) <= 2 * len(self._pending) + _SLACK:
+                heapq.heappush(self._expiries, (expiry, call_id))
+                return
+            # Most of these calls have ended long since. Whoever leads reads without the lock, so this list is another one.
+            expiries = [entry for entry in self._expiries if entry[1] in self._pending]
+            expiries.append((expiry, call_id))
+            heapq.heapify(expiries)
+            self._expiries = expiries
 
     def forget(self, call_id: int) -> None:
         """Nobody waits for this call any more."""
