@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from logoscore.errors import LogosError, SerializationError
-from logoscore.session.execution import deadline_after, seconds_left
+from logoscore.session.deadlines import deadline_after, seconds_left
 from logoscore.session.node import Node
 from logoscore.session.wire_errors import remote_error, to_wire
 from logoscore.transport import messages as m

@@ -24,7 +24,7 @@ from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolat
 from logoscore.farewell import Farewell, restore_state
 from logoscore.limits import Limits
 from logoscore.metadata import DEFAULT_WORKERS, known_metadata
-from logoscore.session.execution import Gate
+from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe

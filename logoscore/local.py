@@ -14,7 +14,7 @@ from typing import Any
 from logoscore.brokerage import Brokerage, Party
 from logoscore.errors import LogosError
 from logoscore.session.api import LogosAPI
-from logoscore.session.execution import Gate
+from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.tokens import new_token
 from logoscore.transport.spin import Spinner

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from logoscore.session.execution import Gate, RunningCall, current_call
+from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.gate import Gate
 from logoscore.transport.frame import FOREVER
 
 

@@ -21,7 +21,8 @@ from logoscore.errors import (
 )
 from logoscore.interface import PluginInterface, invokable
 from logoscore.session.api import LogosAPI
-from logoscore.session.execution import current_call, deadline_after, yield_turn
+from logoscore.session.deadlines import deadline_after
+from logoscore.session.execution import current_call, yield_turn
 from logoscore.session.module_proxy import INFORM_TOKEN
 from logoscore.tokens import new_token
 from logoscore.transport.messages import Authorize

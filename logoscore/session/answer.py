@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from logoscore.errors import LogosError
-from logoscore.session.execution import seconds_left
+from logoscore.session.deadlines import seconds_left
 from logoscore.transport.frame import FOREVER
 
 __all__ = ["Answer"]

@@ -26,14 +26,8 @@ from logoscore.errors import (
 )
 from logoscore.interface import Event, MethodInfo
 from logoscore.session.connection import Connection
-from logoscore.session.execution import (
-    RunningCall,
-    current_call,
-    deadline_after,
-    running_call,
-    seconds_left,
-    yield_turn,
-)
+from logoscore.session.deadlines import deadline_after, seconds_left
+from logoscore.session.execution import RunningCall, current_call, running_call, yield_turn
 from logoscore.session.module_proxy import GET_METHODS
 from logoscore.session.outgoing import CallLink
 from logoscore.session.replies import named, no_reply, read_value

@@ -12,7 +12,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from logoscore.errors import CallTimeoutError
-from logoscore.session.execution import seconds_left, yield_turn
+from logoscore.session.deadlines import seconds_left
+from logoscore.session.execution import yield_turn
 from logoscore.session.outgoing import CallLink
 from logoscore.session.replies import no_reply
 from logoscore.transport.attempt import Attempt

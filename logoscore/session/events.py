@@ -28,7 +28,8 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event
-from logoscore.session.execution import deadline_after, running_call, yield_turn
+from logoscore.session.deadlines import deadline_after
+from logoscore.session.execution import running_call, yield_turn
 from logoscore.session.subscription import Subscription
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import CallTimeoutError, ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.session.answer import Answer
+from logoscore.session.deadlines import deadline_after
 from logoscore.session.events import EventLink
-from logoscore.session.execution import deadline_after, yield_turn
+from logoscore.session.execution import yield_turn
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.transport import messages as m
 from logoscore.transport.channel import Channel

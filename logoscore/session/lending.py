@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from logoscore.errors import LogosError
-from logoscore.session.execution import seconds_left
+from logoscore.session.deadlines import seconds_left
 from logoscore.session.threads import ThreadGroup
 from logoscore.transport import messages as m
 from logoscore.transport.buffers import Borrower, Lender, LentFrame, Loan

@@ -33,7 +33,9 @@ from logoscore.errors import (
 from logoscore.interface import MethodInfo
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.async_runner import AsyncRunner
-from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
+from logoscore.session.deadlines import seconds_left
+from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.gate import Gate
 from logoscore.session.serving import STREAMS, ServingLink
 from logoscore.session.signature import Method, defines, invokable_methods
 from logoscore.session.streams import OutgoingStream

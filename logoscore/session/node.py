@@ -31,8 +31,10 @@ from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.answer import Answer
 from logoscore.session.channels import Channels
 from logoscore.session.client import LogosAPIClient
+from logoscore.session.deadlines import seconds_left
 from logoscore.session.events import Publisher
-from logoscore.session.execution import Gate, RunningCall, current_call, seconds_left
+from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.gate import Gate
 from logoscore.session.hearing import Hearing
 from logoscore.session.lending import Lending
 from logoscore.session.module_proxy import ModuleProxy

@@ -21,7 +21,9 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.errors import CallTimeoutError, LogosError, SerializationError
-from logoscore.session.execution import Gate, RunningCall, current_call, deadline_after, yield_turn
+from logoscore.session.deadlines import deadline_after
+from logoscore.session.execution import RunningCall, current_call, yield_turn
+from logoscore.session.gate import Gate
 from logoscore.session.signature import Method
 from logoscore.session.waiters import Waiter
 from logoscore.session.wire_errors import class_name

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from logoscore.session.execution import Gate, RunningCall, running_call
+from logoscore.session.execution import RunningCall, running_call
+from logoscore.session.gate import Gate
 
 __all__ = ["give_turn_while"]
 

@@ -20,7 +20,7 @@ EVIL = '''
 import asyncio, os, threading, time
 from logoscore import PluginInterface, invokable
 from logoscore.errors import LogosError
-from logoscore.session.execution import deadline_after
+from logoscore.session.deadlines import deadline_after
 from logoscore.transport import frame as fr, messages as m
 from logoscore.transport.codec import SAFE
 

@@ -15,7 +15,7 @@ from logoscore import Core
 from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.policy import AccessRequest
 from logoscore.session.answer import Answer
-from logoscore.session.execution import deadline_after
+from logoscore.session.deadlines import deadline_after
 from logoscore.transport.messages import OpenLink
 
 PIPE = """

@@ -6,7 +6,7 @@ import contextlib
 
 from logoscore import Core, PluginInterface, invokable
 from logoscore.errors import LogosError
-from logoscore.session.execution import deadline_after
+from logoscore.session.deadlines import deadline_after
 from logoscore.transport.messages import OpenLink
 
 

@@ -12,15 +12,9 @@ from helpers import wait_until
 from transport_support import Worker, soon
 
 from logoscore.errors import StateError
-from logoscore.session.execution import (
-    Caller,
-    Gate,
-    current_call,
-    current_caller,
-    deadline_after,
-    seconds_left,
-    yield_turn,
-)
+from logoscore.session.deadlines import deadline_after, seconds_left
+from logoscore.session.execution import Caller, current_call, current_caller, yield_turn
+from logoscore.session.gate import Gate
 from logoscore.transport.frame import FOREVER
 
 

@@ -13,7 +13,8 @@ from gate_support import idle, running, waiting
 from logoscore.errors import LogosError, StateError
 from logoscore.interface import Event
 from logoscore.session.call import Call
-from logoscore.session.execution import Gate, current_call
+from logoscore.session.execution import current_call
+from logoscore.session.gate import Gate
 from logoscore.session.subscription import Subscription
 
 

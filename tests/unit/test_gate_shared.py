@@ -17,7 +17,8 @@ from transport_support import PATIENCE, Worker
 from logoscore import invokable
 from logoscore.errors import LogosError
 from logoscore.session.async_runner import AsyncRunner
-from logoscore.session.execution import Gate, RunningCall, yield_turn
+from logoscore.session.execution import RunningCall, yield_turn
+from logoscore.session.gate import Gate
 from logoscore.session.signature import invokable_methods
 from logoscore.session.streams import WINDOW, OutgoingStream
 from logoscore.session.turns import give_turn_while

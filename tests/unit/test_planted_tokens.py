@@ -8,7 +8,7 @@ import pytest
 
 from logoscore.errors import ChannelClosedError
 from logoscore.links import LinkTable, Party
-from logoscore.session.execution import Gate
+from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.session.wire_errors import to_wire
 from logoscore.tokens import new_token

@@ -16,7 +16,8 @@ from transport_support import PATIENCE, Worker
 
 from logoscore.errors import ChannelClosedError, ProtocolViolationError
 from logoscore.interface import Event
-from logoscore.session.execution import Gate, RunningCall, current_call
+from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.gate import Gate
 from logoscore.session.subscription import OVERFLOWS, Subscription, run_callback
 from logoscore.transport.frame import FOREVER
 
