@@ -23,7 +23,7 @@ from logoscore.interface import PluginInterface, invokable
 from logoscore.session.api import LogosAPI
 from logoscore.session.deadlines import deadline_after
 from logoscore.session.execution import current_call, yield_turn
-from logoscore.session.module_proxy import INFORM_TOKEN
+from logoscore.session.system_methods import INFORM_TOKEN
 from logoscore.tokens import new_token
 from logoscore.transport.messages import Authorize
 

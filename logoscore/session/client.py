@@ -28,11 +28,12 @@ from logoscore.interface import Event, MethodInfo
 from logoscore.session.connection import Connection
 from logoscore.session.deadlines import deadline_after, seconds_left
 from logoscore.session.execution import RunningCall, current_call, running_call, yield_turn
-from logoscore.session.module_proxy import GET_METHODS
+from logoscore.session.on_event import listen
 from logoscore.session.outgoing import CallLink
 from logoscore.session.replies import named, no_reply, read_value
 from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
+from logoscore.session.system_methods import GET_METHODS
 from logoscore.transport import frame as fr
 
 if TYPE_CHECKING:
@@ -303,7 +304,7 @@ class LogosAPIClient(Connection):
         """
         if not callable(callback):
             raise TypeError(f"a callback is callable; {type(callback).__name__} is not")
-        return self._node.listen(self._target, event, callback)
+        return listen(self._node, self._target, event, callback)
 
 
 class _Request(msgspec.Struct, eq=False):

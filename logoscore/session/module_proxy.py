@@ -39,19 +39,15 @@ from logoscore.session.gate import Gate
 from logoscore.session.serving import STREAMS, ServingLink
 from logoscore.session.signature import Method, defines, invokable_methods
 from logoscore.session.streams import OutgoingStream
+from logoscore.session.system_methods import SystemMethods
 from logoscore.session.wire_errors import remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
 from logoscore.transport.frame import Frame
 
-__all__ = ["GET_METHODS", "INFORM_TOKEN", "ModuleProxy"]
+__all__ = ["ModuleProxy"]
 
 _LOOK_SECONDS: Final = 0.5  # between two looks whether a caller still waits for a module that is being loaded
-
-#: What the ModuleProxy itself answers to, under the seed's names (frame kind SYSTEM).
-INFORM_TOKEN: Final = b"informModuleToken"
-GET_METHODS: Final = b"getPluginMethods"
-PING: Final = b"ping"
 
 
 class _HostEnds(BaseException):
@@ -93,7 +89,7 @@ class ModuleProxy:
         self._runner = AsyncRunner(module, on_exit)
         self._kinds: dict[int, Callable[[Frame, ServingLink], None]] = {
             fr.CALL: self._call,
-            fr.SYSTEM: self._system,
+            fr.SYSTEM: SystemMethods(module, tokens, self._methods_once_loaded).call,
             fr.STREAM_OPEN: self._open_stream,
             fr.STREAM_NEXT: self._next_of_stream,
             fr.STREAM_CLOSE: self._close_stream,
@@ -108,6 +104,10 @@ class ModuleProxy:
     def methods(self) -> list[MethodInfo]:
         """The invokable methods, sorted by name."""
         return [self._methods[name].info for name in sorted(self._methods)]
+
+    def _methods_once_loaded(self, frame: Frame, link: ServingLink) -> list[MethodInfo]:
+        self._wait_exposed(frame, link)
+        return self.methods()
 
     # --- frames -----------------------------------------------------------------------------------------------------
 
@@ -355,29 +355,3 @@ class ModuleProxy:
     def close(self) -> None:
         """No more async methods: their loop ends."""
         self._runner.stop()
-
-    # --- the proxy's own methods ------------------------------------------------------------------------------------
-
-    def _system(self, frame: Frame, link: ServingLink) -> None:
-        head, buffers = fr.split_payload(frame.payload, frame.flags)
-        args, _ = link.codec.decode_arguments(head, buffers, False)
-        if frame.name == INFORM_TOKEN:
-            value: Any = self._inform_token(link, args)
-        elif frame.name == GET_METHODS:
-            self._wait_exposed(frame, link)
-            value = self.methods()
-        elif frame.name == PING:
-            value = True
-        else:
-            raise UnknownMethodError(f"{self.module} has no system method {frame.name!r}", module=self.module)
-        link.reply(fr.REPLY, frame.call_id, value, frame.deadline)
-
-    def _inform_token(self, link: ServingLink, args: list[Any]) -> bool:
-        """``informModuleToken(token_1, peer, token)``: only the capability module, and only with our own token."""
-        if len(args) != 3 or not all(isinstance(arg, str) for arg in args):
-            raise ProtocolViolationError(f"{link.peer} sent a malformed informModuleToken")
-        own, peer, token = args
-        if link.peer != "capability_module" or not self._tokens.check_valid(link.peer, own):
-            raise AuthenticationError(f"{link.peer} may not plant tokens in {self.module}")
-        self._tokens.save(peer, token)
-        return True

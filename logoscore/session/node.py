@@ -14,8 +14,8 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from logoscore.errors import (
@@ -26,7 +26,6 @@ from logoscore.errors import (
     StateError,
     UnknownModuleError,
 )
-from logoscore.interface import Event
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.answer import Answer
 from logoscore.session.channels import Channels
@@ -40,7 +39,7 @@ from logoscore.session.lending import Lending
 from logoscore.session.module_proxy import ModuleProxy
 from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import LogosAPIProvider
-from logoscore.session.subscription import Overflow, Subscription, run_callback
+from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.threads import ThreadGroup
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
@@ -88,8 +87,8 @@ class Node:
         self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit, limits=limits)
         self.provider = LogosAPIProvider(self.proxy, self)
         self.publisher = Publisher(name, default_timeout, self)
+        self.on_exit = on_exit
         self._send = send
-        self._on_exit = on_exit
         self._lock = threading.Lock()
         self._closed: LogosError | None = None
         self._requests = itertools.count(1)
@@ -289,31 +288,9 @@ class Node:
         """See :meth:`LogosAPIClient.subscribe`."""
         return self.hearing.subscribe(target, event, maxsize, overflow)
 
-    def listen(self, target: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
-        """See :meth:`LogosAPIClient.on_event`."""
-        subscription = self.subscribe(target, event, 1024, "block")
-        try:
-            self.threads.start(
-                lambda: run_callback(subscription, callback, lambda: self.turn(target), self._on_exit),
-                f"logos-on-{target}",
-            )
-        except BaseException:
-            subscription.cancel()
-            raise
-        return subscription
-
     @contextmanager
-    def _turn(self, peer: str) -> Any:
-        self.gate.enter()
-        try:
-            with self.in_turn(peer, has_turn=True):
-                yield
-        finally:
-            self.gate.leave()
-
-    @contextmanager
-    def in_turn(self, peer: str, *, has_turn: bool) -> Any:
-        """Run the body like a call from ``peer`` that has its turn already, or (``has_turn``) runs without one."""
+    def in_turn(self, peer: str, *, has_turn: bool) -> Iterator[None]:
+        """Run the body like a call from ``peer`` that has its turn already, or (not ``has_turn``) runs without one."""
         call = RunningCall.with_turn(peer, FOREVER, self.gate if has_turn else None)
         call.waited = 0
         token = current_call.set(call)
@@ -325,9 +302,15 @@ class Node:
             del self._in_turn[number]
             current_call.reset(token)
 
-    def turn(self, peer: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def turn(self, peer: str) -> Iterator[None]:
         """Run the body like a call from ``peer``: in its turn, with nested calls giving it away."""
-        return self._turn(peer)
+        self.gate.enter()
+        try:
+            with self.in_turn(peer, has_turn=True):
+                yield
+        finally:
+            self.gate.leave()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.interface import Event
@@ -333,41 +333,3 @@ class Subscription:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def run_callback(
-    subscription: Subscription,
-    callback: Callable[[Event], Any],
-    guard: Callable[[], Any],
-    on_exit: Callable[[object], None] | None = None,
-) -> None:
-    """Call ``callback`` for every event until the end; what it raises is logged and does not end it.
-
-    Args:
-        guard: gives a context manager around each call: the module's turn.
-        on_exit: called with the exit code when the callback raises SystemExit, which ends a host as it does in a
-            method; None (in the app, whose end is not a callback's to decide): that is logged like anything else.
-    """
-    import logging
-
-    while True:
-        try:
-            event = next(subscription)
-        except StopIteration:
-            return
-        except ModuleCrashedError as error:
-            logging.getLogger("logoscore").warning("%r waits until its module is loaded again: %s", subscription, error)
-            if subscription.over:  # (of a party that ended so)
-                return
-            continue
-        except LogosError as error:
-            logging.getLogger("logoscore").error("%r has ended: %s", subscription, error)  # noqa: TRY400 - no traceback of ours is of use
-            return
-        try:
-            with guard():
-                callback(event)
-        except BaseException as exc:
-            if isinstance(exc, SystemExit) and on_exit is not None:
-                on_exit(exc.code)
-                return
-            logging.getLogger("logoscore").exception("the callback for %s.%s raised", event.module, event.name)

@@ -18,7 +18,8 @@ from logoscore.errors import ChannelClosedError, ProtocolViolationError
 from logoscore.interface import Event
 from logoscore.session.execution import RunningCall, current_call
 from logoscore.session.gate import Gate
-from logoscore.session.subscription import OVERFLOWS, Subscription, run_callback
+from logoscore.session.on_event import run_callback
+from logoscore.session.subscription import OVERFLOWS, Subscription
 from logoscore.transport.frame import FOREVER
 
 
