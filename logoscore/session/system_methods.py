@@ -18,7 +18,6 @@ __all__ = ["GET_METHODS", "INFORM_TOKEN", "SystemMethods"]
 
 INFORM_TOKEN: Final = b"informModuleToken"
 GET_METHODS: Final = b"getPluginMethods"
-PING: Final = b"ping"
 
 
 class SystemMethods:
@@ -45,8 +44,6 @@ class SystemMethods:
             value: Any = self._inform_token(link, args)
         elif frame.name == GET_METHODS:
             value = self._methods(frame, link)
-        elif frame.name == PING:
-            value = True
         else:
             raise UnknownMethodError(f"{self._module} has no system method {frame.name!r}", module=self._module)
         link.reply(fr.REPLY, frame.call_id, value, frame.deadline)
