@@ -6,7 +6,6 @@ There is no protobuf in it, which would only add to it.
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 import struct
 import tempfile
 from collections import deque
@@ -19,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks.loops import Call, measure
 from benchmarks.peers.running import Running, WrongAnswerError, same
-from benchmarks.peers.server import Server, end_with_parent
+from benchmarks.peers.server import end_with_parent, once_ready
 
 _TWO: Final = struct.Struct("<qq")
 _ONE: Final = struct.Struct("<q")
@@ -46,11 +45,7 @@ class GRPC:
 
         with ExitStack() as stack:
             address = "unix:" + stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")) + "/grpc"
-            near, far = multiprocessing.Pipe(duplex=False)
-            with near, far:
-                server = stack.enter_context(Server(_serve, far, address))
-                far.close()
-                near.recv()
+            server, _ = once_ready(stack, _serve, address)
             channel = stack.enter_context(grpc.insecure_channel(address))
             add = channel.unary_unary(
                 "/bench.Adder/Add",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 from benchmarks.loops import Call, measure
 from benchmarks.peers.running import Running, WrongAnswerError
-from benchmarks.peers.server import Server, end_with_parent
+from benchmarks.peers.server import end_with_parent, once_ready
 
 
 class Pyro:
@@ -34,11 +33,7 @@ class Pyro:
         """The daemon runs."""
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-            near, far = multiprocessing.Pipe(duplex=False)
-            with near, far:
-                server = stack.enter_context(Server(_serve, far, f"{folder}/pyro"))
-                far.close()
-                uri = near.recv()
+            server, uri = once_ready(stack, _serve, f"{folder}/pyro")
             call = stack.enter_context(_connect(uri))
             call()
             yield Running(callee=server.pid, measure=partial(measure, call, server.pid), connect=partial(_connect, uri))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks.loops import measure
 from benchmarks.peers.running import Running, WrongAnswerError
-from benchmarks.peers.server import Server, end_with_parent
+from benchmarks.peers.server import end_with_parent, once_ready
 
 _INTERFACE: Final = "class Adder\n{\n    SLOT(int add(int a, int b));\n};\n"
 _PATIENCE_MS: Final = 10_000
@@ -42,11 +41,7 @@ class QtRemoteObjects:
 
         with ExitStack() as stack:
             url = "local:" + stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")) + "/qt"
-            near, far = multiprocessing.Pipe(duplex=False)
-            with near, far:
-                server = stack.enter_context(Server(_serve, far, url))
-                far.close()
-                near.recv()
+            server, _ = once_ready(stack, _serve, url)
             app = QCoreApplication([])
             node = QRemoteObjectNode()
             interface = RepFile(_INTERFACE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import multiprocessing
 import tempfile
 import time
 from collections import deque
@@ -16,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks.loops import Call, measure
 from benchmarks.peers.running import Running, WrongAnswerError
-from benchmarks.peers.server import Server, end_with_parent
+from benchmarks.peers.server import end_with_parent, once_ready
 
 _PATIENCE: Final = 30.0
 
@@ -40,11 +39,7 @@ class RPyC:
 
         with ExitStack() as stack:
             path = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")) + "/rpyc"
-            near, far = multiprocessing.Pipe(duplex=False)
-            with near, far:
-                server = stack.enter_context(Server(_serve, far, path))
-                far.close()
-                near.recv()
+            server, _ = once_ready(stack, _serve, path)
             connection = stack.enter_context(_connected(path))
             yield Running(
                 callee=server.pid,

@@ -7,10 +7,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from multiprocessing.connection import wait
 from typing import Any, Final
 
-__all__ = ["PAYLOAD", "Server", "end_with_parent"]
+__all__ = ["PAYLOAD", "Server", "end_with_parent", "once_ready"]
 
 PAYLOAD: Final = (1).to_bytes(8, "little") + (2).to_bytes(8, "little")
 """What byte echoes carry: as much as the two numbers of ``add(1, 2)`` take as machine words."""
@@ -50,6 +51,19 @@ class Server:
             self._process.kill()
             self._process.join()
         self._process.close()
+
+
+def once_ready(stack: ExitStack, target: Callable[..., None], *args: Any) -> tuple[Server, Any]:
+    """A server ``target(pipe, *args)`` that ends with ``stack``, and what it has sent through the pipe: it is ready.
+
+    Raises:
+        EOFError: it ended before it was.
+    """
+    near, far = multiprocessing.Pipe(duplex=False)
+    with near, far:
+        server = stack.enter_context(Server(target, far, *args))
+        far.close()
+        return server, near.recv()
 
 
 def end_with_parent() -> None:
