@@ -79,8 +79,12 @@ class LogosAPIClient(Connection):
         running = current_call.get()
         if running is not None and running.ended:
             running = None
-        own = timeout is None and running is None
-        deadline = _now() + self._default_ns if own else self._deadline(timeout, running)
+        if timeout is None:
+            deadline = _now() + self._default_ns
+            if running is not None and running.deadline < deadline:
+                deadline = running.deadline
+        else:
+            deadline = self._deadline(timeout, running)
         link = self._link
         if link is None or link.sender.error is not None:
             link = self._connect(deadline)

@@ -128,9 +128,11 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
         """The gate gives this call a turn. False if it has no use for it (any more): the gate keeps it."""
         taken = False
         if not self.stopped and self.away:
-            with contextlib.suppress(IndexError):  # another thread of this call was quicker
+            try:
                 self.turn.append(self.away.pop())
                 taken = True
+            except IndexError:
+                pass  # another thread of this call was quicker
         if taken and self.stopped:
             with contextlib.suppress(IndexError):  # whoever stopped it has given the turn back
                 self.turn.pop()
@@ -181,14 +183,16 @@ class yield_turn:  # noqa: N801 - used like a function; a generator would cost m
     __slots__ = ("_gave",)
 
     def __enter__(self) -> None:
+        # Each nested call passes here: written out, as in client._call.
         self._gave: RunningCall | None = None
-        call = running_call()
-        if call is None:
+        call = current_call.get()
+        if call is None or call.ended:
             return
-        if call.before_wait is not None:
-            call.before_wait()
+        before_wait = call.before_wait
+        if before_wait is not None:
+            before_wait()
         # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
-        if call.loop_thread != threading.get_ident() and call.give_turn():
+        if (not call.loop_thread or call.loop_thread != threading.get_ident()) and call.give_turn():
             self._gave = call
 
     def __exit__(self, *_: object) -> None:
