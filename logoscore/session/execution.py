@@ -22,8 +22,9 @@ import msgspec
 from logoscore.errors import StateError
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.gate import Gate
+from logoscore.transport.frame import FOREVER
 
-__all__ = ["Caller", "RunningCall", "current_call", "current_caller", "running_call", "yield_turn"]
+__all__ = ["Caller", "InTurn", "RunningCall", "current_call", "current_caller", "running_call", "yield_turn"]
 
 
 class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: each call makes one
@@ -198,6 +199,40 @@ class yield_turn:  # noqa: N801 - used like a function; a generator would cost m
     def __exit__(self, *_: object) -> None:
         if self._gave is not None:
             self._gave.take_turn()
+
+
+class InTurn:
+    """Run the body, which is no call from anybody, like one from ``peer``. There is one for each event of a callback.
+
+    Args:
+        gate: where it has its turn; None: it runs without one.
+        running: where it stands under ``number`` meanwhile.
+        waits: whether to wait for the turn, and to give it back; else somebody else sees to both.
+    """
+
+    __slots__ = ("_call", "_number", "_running", "_token", "_waits")
+
+    def __init__(
+        self, peer: str, gate: Gate | None, running: dict[int, RunningCall], number: int, *, waits: bool = False
+    ) -> None:
+        self._call = RunningCall(peer, FOREVER, gate, None, [gate])
+        self._running = running
+        self._number = number
+        self._waits = waits
+
+    def __enter__(self) -> None:
+        call = self._call
+        if self._waits and call.gate is not None:
+            call.gate.enter()
+        call.waited = 0
+        self._token = current_call.set(call)
+        self._running[self._number] = call
+
+    def __exit__(self, *_: object) -> None:
+        del self._running[self._number]
+        current_call.reset(self._token)
+        if self._waits:
+            self._call.end()
 
 
 class Caller:

@@ -14,8 +14,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from logoscore.errors import (
@@ -32,7 +31,7 @@ from logoscore.session.channels import Channels
 from logoscore.session.client import LogosAPIClient
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.events import Publisher
-from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.execution import InTurn, RunningCall
 from logoscore.session.gate import Gate
 from logoscore.session.hearing import Hearing
 from logoscore.session.lending import Lending
@@ -44,7 +43,6 @@ from logoscore.session.threads import ThreadGroup
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
-from logoscore.transport.frame import FOREVER
 from logoscore.transport.spin import Spinner
 
 __all__ = ["CAPABILITY_MODULE", "Node"]
@@ -288,29 +286,13 @@ class Node:
         """See :meth:`LogosAPIClient.subscribe`."""
         return self.hearing.subscribe(target, event, maxsize, overflow)
 
-    @contextmanager
-    def in_turn(self, peer: str, *, has_turn: bool) -> Iterator[None]:
+    def in_turn(self, peer: str, *, has_turn: bool) -> InTurn:
         """Run the body like a call from ``peer`` that has its turn already, or (not ``has_turn``) runs without one."""
-        call = RunningCall.with_turn(peer, FOREVER, self.gate if has_turn else None)
-        call.waited = 0
-        token = current_call.set(call)
-        number = next(self._requests)
-        self._in_turn[number] = call
-        try:
-            yield
-        finally:
-            del self._in_turn[number]
-            current_call.reset(token)
+        return InTurn(peer, self.gate if has_turn else None, self._in_turn, next(self._requests))
 
-    @contextmanager
-    def turn(self, peer: str) -> Iterator[None]:
+    def turn(self, peer: str) -> InTurn:
         """Run the body like a call from ``peer``: in its turn, with nested calls giving it away."""
-        self.gate.enter()
-        try:
-            with self.in_turn(peer, has_turn=True):
-                yield
-        finally:
-            self.gate.leave()
+        return InTurn(peer, self.gate, self._in_turn, next(self._requests), waits=True)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
