@@ -302,9 +302,9 @@ class LogosAPIClient(Connection):
         return self._node.subscribe(self._target, event, maxsize, overflow)
 
     def on_event(self, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
-        """Call ``callback(event)`` for every such event, on a thread of this subscription. ``cancel()`` ends it.
+        """Call ``callback(event)`` for every such event, one after the other, on a thread of ours (not always the same).
 
-        In a module the callback takes its turn like a call does. What it raises is logged.
+        ``cancel()`` ends it. In a module the callback takes its turn like a call does. What it raises is logged.
         """
         if not callable(callback):
             raise TypeError(f"a callback is callable; {type(callback).__name__} is not")

@@ -30,6 +30,7 @@ from logoscore.errors import (
 from logoscore.interface import Event
 from logoscore.session.deadlines import deadline_after
 from logoscore.session.execution import running_call, yield_turn
+from logoscore.session.on_event import Part, play
 from logoscore.session.subscription import Subscription
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender
@@ -196,7 +197,7 @@ class EventLink:
 
     def start(self) -> None:
         """Begin to read."""
-        self._owner.threads.start(self._run, f"logos-events-{self.peer}")
+        self._owner.threads.start(lambda: play(self._begin), f"logos-events-{self.peer}")
 
     def close(self, error: LogosError) -> None:
         """End it. What had arrived is still delivered."""
@@ -206,36 +207,44 @@ class EventLink:
         """After :meth:`close`: wait until what had arrived is delivered."""
         self._ended.wait()
 
-    def _run(self) -> None:
+    def _begin(self) -> Part:
         if self._former is not None:
             self._former.wait_read()
             self._former = None
         for subscription in self._subscriptions():
             subscription.connected()
+        self._receiver.lock.acquire()  # whoever reads to the end gives it back
+        return self._read
+
+    def _read(self) -> Part | None:
+        """Read to the end, or until another thread reads on in our place: then what this one does next."""
+        receive, deliver = self._receiver.receive, self._deliver
         try:
-            with self._receiver.lock:
-                while True:
-                    data = self._receiver.receive(None)
-                    if data is not None:
-                        self._deliver(data)
-                        data = None  # it may have been lent memory
+            while True:
+                data = receive(None)
+                if data is not None:
+                    part = deliver(data)
+                    data = None  # it may have been lent memory
+                    if part is not None:
+                        return part
         except LogosError as error:
             if self._receiver.error is None:  # what the publisher wrote is no event
-                self._channel.close(error)
-                self._owner.link_failed(self.link, error)
-                for subscription in self._subscriptions():
-                    subscription.fail(error)
-        except Exception as exc:  # noqa: BLE001 - a defect of ours must not silence the subscriptions without a word
-            failure = ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}")
-            self._channel.close(failure)
-            self._owner.link_failed(self.link, failure)
-            for subscription in self._subscriptions():
-                subscription.fail(failure)
-        finally:
-            self._ended.set()
-            self._channel.dispose()
+                self._fail(error)
+        except BaseException as exc:  # noqa: BLE001 - a defect of ours must not silence the subscriptions without a word
+            self._fail(ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}"))
+        self._receiver.lock.release()
+        self._ended.set()
+        self._channel.dispose()
+        return None
 
-    def _deliver(self, data: bytes) -> None:
+    def _fail(self, error: LogosError) -> None:
+        self._channel.close(error)
+        self._owner.link_failed(self.link, error)
+        for subscription in self._subscriptions():
+            subscription.fail(error)
+
+    def _deliver(self, data: bytes) -> Part | None:
+        """Hand one event to whoever wants it. The next part of this thread, if another one reads on meanwhile."""
         frame = parse(data)
         if frame.kind != EVENT:
             raise ProtocolViolationError(f"{self.peer} sent a frame of kind {frame.kind} as an event")
@@ -244,13 +253,20 @@ class EventLink:
         except UnicodeDecodeError:
             raise ProtocolViolationError(f"{self.peer} sent an event whose name is not UTF-8") from None
         event = None
-        for subscription in self._subscriptions():
+        subscriptions = self._subscriptions()
+        for subscription in subscriptions:
             if subscription.event is None or subscription.event == name:
                 if event is None:
                     event = self._event(frame, name)
                     if event is None:
-                        return
+                        return None
+                listener = subscription.listener
+                if listener is not None and len(subscriptions) == 1:
+                    mine = listener.begin(event, self._read)
+                    if mine is not None:
+                        return listener.run(mine)
                 subscription.push(event, self._others_than, self._patience)
+        return None
 
     def _others_than(self, subscription: Subscription) -> bool:
         """Whether somebody else waits for this publisher's events."""

@@ -27,6 +27,8 @@ from logoscore.session.execution import yield_turn
 if TYPE_CHECKING:
     import asyncio
 
+    from logoscore.session.on_event import Listener
+
 __all__ = ["OVERFLOWS", "Overflow", "Subscription"]
 
 Overflow = Literal["block", "drop_oldest", "drop_newest", "disconnect"]
@@ -80,7 +82,8 @@ class Subscription:
         self.gaps = 0
         self._on_cancel = on_cancel
         self._events: deque[Event] = deque()
-        self._changed = threading.Condition()
+        self.listener: Listener | None = None  # whose callback takes the events
+        self.changed = threading.Condition()
         self._waiting = 0  # threads that wait for an event, or for room: there may be none, and telling nobody costs
         self._error: LogosError | None = None
         self._cancelled = False
@@ -102,16 +105,20 @@ class Subscription:
             others: tells whether waiting for this one holds up other subscriptions.
             patience: seconds that it may do so; then this one ends.
         """
-        with self._changed:
+        with self.changed:
             if self._over() or (len(self._events) >= self.maxsize and not self._make_room(others, patience)):
                 return
             if self._cancelled or self._error is not None:
                 return
-            if self._gap_pending:
-                self._gap_pending = False
-                event = Event(event.module, event.name, event.data, event.sequence, event.timestamp, gap=True)
-            self._events.append(event)
+            self._events.append(self.marked(event))
             self._wake()
+
+    def marked(self, event: Event) -> Event:
+        """Under the lock: the event, with a gap notice if it is the first since the publisher was away."""
+        if not self._gap_pending:
+            return event
+        self._gap_pending = False
+        return Event(event.module, event.name, event.data, event.sequence, event.timestamp, gap=True)
 
     def _make_room(self, others: Callable[[Subscription], bool], patience: float) -> bool:
         """Under the lock: whether the new event may come in."""
@@ -139,7 +146,7 @@ class Subscription:
                 if held_up and left <= 0:
                     return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
                 began = time.monotonic()
-                self._changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
+                self.changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
                 if held_up:
                     left -= time.monotonic() - began
         finally:
@@ -152,7 +159,7 @@ class Subscription:
 
     def connected(self) -> None:
         """There is a channel. If there was one before, the publisher was away: mark the next event."""
-        with self._changed:
+        with self.changed:
             if self._was_connected:
                 self.gaps += 1
                 self._gap_pending = True
@@ -161,27 +168,27 @@ class Subscription:
 
     def lost(self, error: ModuleCrashedError) -> None:
         """The publisher has crashed and is not restarted: say so, once, after what waits."""
-        with self._changed:
+        with self.changed:
             self._lost = error
             self._losses += 1
             self._wake()
 
     def fail(self, error: LogosError) -> None:
         """End it with ``error``, after what waits."""
-        with self._changed:
+        with self.changed:
             if self._error is None:
                 self._error = error
             self._wake()
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child, where the parent's threads may have held the lock for ever: raise ``error`` from now on."""
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
         self._events = deque()
         self._error = error
 
     def _wake(self) -> None:
         if self._waiting:
-            self._changed.notify_all()
+            self.changed.notify_all()
         while self._tasks:
             loop, future = self._tasks.popleft()
             with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
@@ -213,16 +220,29 @@ class Subscription:
 
     def _wait_for_news(self, told: int, end: float | None) -> None:
         """Until there is something to take, or to say, or ``end`` (monotonic seconds) has passed."""
-        with self._changed:
-            self._waiting += 1
-            try:
-                while not (self._events or self._over() or self._mourns(told)):
-                    remaining = None if end is None else end - time.monotonic()
-                    if remaining is not None and remaining <= 0:
-                        return
-                    self._changed.wait(remaining)
-            finally:
-                self._waiting -= 1
+        with self.changed:
+            while not self.has_news(told):
+                remaining = None if end is None else end - time.monotonic()
+                if remaining is not None and remaining <= 0:
+                    return
+                self.wait_for_change(remaining)
+
+    def has_news(self, told: int) -> bool:
+        """Under the lock: whether there is something to take, or to say to who began when ``told`` losses had been told."""
+        return bool(self._events) or self._over() or self._mourns(told)
+
+    def wait_for_change(self, seconds: float | None) -> None:
+        """Under the lock, which is let go meanwhile: until something has changed, perhaps."""
+        self._waiting += 1
+        try:
+            self.changed.wait(seconds)
+        finally:
+            self._waiting -= 1
+
+    @property
+    def losses_told(self) -> int:
+        """How many losses of the publisher readers have been told of."""
+        return self._losses_told
 
     @property
     def over(self) -> bool:
@@ -244,10 +264,10 @@ class Subscription:
                 pass
             else:
                 if self._waiting:
-                    with self._changed:
-                        self._changed.notify_all()
+                    with self.changed:
+                        self.changed.notify_all()
                 return event
-            with self._changed:
+            with self.changed:
                 if self._events:
                     continue  # one has come meanwhile
                 if self._error is not None and not self._cancelled:
@@ -286,7 +306,7 @@ class Subscription:
             event = self._take(told)
             if event is not None:
                 return event
-            with self._changed:
+            with self.changed:
                 if self._cancelled:
                     raise StopAsyncIteration
                 if self._events or self._error is not None or self._mourns(told):
@@ -311,7 +331,7 @@ class Subscription:
 
     def cancel(self) -> None:
         """No more events: what waits is dropped, iteration ends. Idempotent."""
-        with self._changed:
+        with self.changed:
             if self._cancelled:
                 return
             self._cancelled = True

@@ -18,7 +18,7 @@ from logoscore.errors import ChannelClosedError, ProtocolViolationError
 from logoscore.interface import Event
 from logoscore.session.execution import RunningCall, current_call
 from logoscore.session.gate import Gate
-from logoscore.session.on_event import run_callback
+from logoscore.session.on_event import Listener
 from logoscore.session.subscription import OVERFLOWS, Subscription
 from logoscore.transport.frame import FOREVER
 
@@ -218,9 +218,9 @@ def hectic() -> Iterator[None]:
 def test_whatever_way_a_reader_takes_an_event_a_publisher_that_waits_for_room_hears_of_it() -> None:
     """The reader finds nothing; before it has the lock, one event comes in and the next one waits for room."""
     target = subscription(1)
-    target._changed = Late(lambda: Worker(push, target, 1, 2), lambda: target._waiting == 1)  # type: ignore[assignment]
+    target.changed = Late(lambda: Worker(push, target, 1, 2), lambda: target._waiting == 1)  # type: ignore[assignment]
     assert target.get(PATIENCE).sequence == 1
-    assert target._changed.told, "the publisher looks again by itself only after a while"
+    assert target.changed.told, "the publisher looks again by itself only after a while"
     assert target.get(PATIENCE).sequence == 2
 
 
@@ -385,7 +385,7 @@ def test_a_callback_that_raises_is_logged_and_called_again(caplog: pytest.LogCap
 
     push(target, 1, 2)
     target.fail(ProtocolViolationError("over"))
-    run_callback(target, callback, lambda: guard)
+    assert Listener(target, callback, lambda: guard).consume() is None
     assert seen == [1, 2]
     assert "deliberate" in caplog.text
     assert "has ended: over" in caplog.text

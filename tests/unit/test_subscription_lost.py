@@ -44,7 +44,7 @@ def test_all_who_wait_are_told_and_have_errors_of_their_own() -> None:
     waits = [target.get, lambda: target.get(600), lambda: next(target)] * 3
     with ThreadPoolExecutor(len(waits)) as pool:
         waiting = [pool.submit(wait) for wait in waits]
-        wait_until(lambda: len(target._changed._waiters) == len(waits), what="their waiting")  # type: ignore[attr-defined]
+        wait_until(lambda: len(target.changed._waiters) == len(waits), what="their waiting")  # type: ignore[attr-defined]
         target.lost(DEAD)
         errors = [each.exception(30) for each in waiting]
     assert all(type(error) is ModuleCrashedError for error in errors)
