@@ -19,6 +19,11 @@ class _CancelledError(CallCancelledError, concurrent.futures.CancelledError):
     """What a cancelled call raises: by our name, and by the one that users of futures catch."""
 
 
+def _is_a_signals(exc: BaseException) -> bool:
+    """Whether it was raised by a signal's handler, not by the code that it struck: Ctrl-C, or the ``sys.exit`` of one."""
+    return isinstance(exc, (KeyboardInterrupt, SystemExit)) and threading.current_thread() is threading.main_thread()
+
+
 class Origin(Protocol):
     """Who made the call, and what only he knows of it."""
 
@@ -50,7 +55,10 @@ class Call(QuietFuture, Waiter):
         """The reply has come."""
         try:
             value = self._origin.outcome(data)
-        except Exception as exc:  # noqa: BLE001 - whatever decoding raises is this call's outcome
+        except BaseException as exc:
+            # Whatever decoding raises is this call's outcome, and no affair of the thread that reads for others, too.
+            if _is_a_signals(exc):
+                raise  # the reader's call ends, and with it the channel: whoever waits hears of that
             self._finish(self.set_exception, exc)
         else:
             self._finish(self.settle, value)
@@ -71,8 +79,10 @@ class Call(QuietFuture, Waiter):
             set_outcome(outcome)
         except concurrent.futures.InvalidStateError:
             pass  # cancelled meanwhile
-        except BaseException:
+        except BaseException as exc:
             # A done-callback raised what the future does not catch; this thread serves others, too.
+            if _is_a_signals(exc):
+                raise
             import logging
 
             logging.getLogger("logoscore").exception("a done-callback of a call raised")

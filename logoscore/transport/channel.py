@@ -12,7 +12,8 @@ Rules:
   that Python has not. Its count is the number of unread records, plus units that the reader owes, plus kicks.
 * The reader may read first and take the unit later, when it has nothing else to do: see ``receiver.py``.
 * Every wait has three ends. Data: the semaphore. Deadline: the timeout. Death: ``close(error)`` sets the error and
-  kicks, i.e. posts the semaphores that local threads may be parked on.
+  kicks, i.e. posts the semaphores that local threads may be parked on. (A hostile peer can take that unit for itself:
+  so no park is for ever, and whoever wakes looks at the error.)
 * A unit without a record is a kick (or a hostile post); it is taken and forgotten, a flood of them is a violation.
 * The writer that waits for room says so in the ring; the store-load race between its flag and the reader's cursor, which
   Python cannot fence, is closed by looking again after a short while. Only a full ring ever does that.

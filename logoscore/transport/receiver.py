@@ -33,6 +33,8 @@ _MOST_OWED: Final = 1000  # units; a semaphore has a limit, too
 _PATIENCE: Final = 100  # tries, of about half a microsecond
 #: A wait is cut into pieces of this length, because sem_timedwait goes by the wall clock, which may be set back.
 _LONGEST_PARK: Final = 5.0
+#: So is one without a deadline: the unit of a kick lies where a peer that plays foul can take it away.
+_LONGEST_SLEEP: Final = 60.0
 #: Whether other CPUs see stores in the order in which they were made, and loads are not reordered.
 _STORES_IN_ORDER: Final = platform.machine() in {"x86_64", "AMD64", "i386", "i686"}
 
@@ -162,7 +164,7 @@ class Receiver(Direction):
         began = _now()
         while True:
             if deadline is None:
-                got = self.data.acquire(None)
+                got = self.data.acquire(_LONGEST_SLEEP)
             else:
                 remaining = (deadline - _now()) / 1e9
                 if remaining <= 0:
@@ -170,6 +172,8 @@ class Receiver(Direction):
                 got = self.data.acquire(min(remaining, _LONGEST_PARK))
             if got:
                 break
+            if self._kicked or self.error is not None:
+                return self._missed_kick()
         if self._units <= 0:  # else it may be one that we owed
             self._spin.parked(_now() - began)
         if self.ring.words[0] != self.ring.read_cursor:
@@ -180,6 +184,13 @@ class Receiver(Direction):
         else:
             self._stray()
         if self.error is not None:
+            raise self.closed_error()
+        return False
+
+    def _missed_kick(self) -> bool:
+        """Somebody else, the peer that is, has taken its unit."""
+        self._kicked = False
+        if self.error is not None and self.ring.words[0] == self.ring.read_cursor:
             raise self.closed_error()
         return False
 

@@ -18,6 +18,7 @@ from logoscore.errors import (
     LogosError,
     ModuleCrashedError,
 )
+from logoscore.transport import receiver as receiver_module
 from logoscore.transport.channel import MAX_MESSAGE, Channel, Receiver
 from logoscore.transport.ring import ring_size
 from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
@@ -49,6 +50,24 @@ def test_close_wakes_a_parked_receiver_with_its_error(error: LogosError) -> None
         with pytest.raises(type(error)) as caught:
             parked.result()
         same(caught.value, error)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["closed", "kicked"])
+def test_a_peer_that_takes_the_kick_for_itself_keeps_the_receiver_only_for_a_while(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_module, "_LONGEST_SLEEP", 0.05)
+    with channel_pair(spin=0) as pair:
+        parked = Worker(receive, pair.receiver)
+        wait_until(pair.receiver.lock.locked)
+        monkeypatch.setattr(pair.receiver.data, "post", lambda: None)  # the peer is always quicker
+        if ends:
+            pair.far.close(CRASH)
+            with pytest.raises(ModuleCrashedError):
+                parked.result()
+        else:
+            pair.receiver.kick()
+            assert parked.result() is None
 
 
 @pytest.mark.parametrize("error", [CRASH, ChannelClosedError("b was unloaded")], ids=lambda e: type(e).__name__)
