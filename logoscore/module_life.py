@@ -138,12 +138,13 @@ class ModuleLife:
             self.brokerage.add(party)
             host.send(m.Start())
             host.wait_ready(max(end - time.monotonic(), 0))
+            self._watch(record, host)
             with self.registry.lock:
                 self._check_still_wanted(record)
                 record.advance("ready")
                 record.loaded_at = time.time()
-            self._watch(record, host)
         except BaseException as exc:
+            self._watchdog.forget(record.name)
             self.brokerage.remove(party, ChannelClosedError(f"{record.name} could not be loaded: {exc}"))
             host.kill()
             host.join()
@@ -184,7 +185,13 @@ class ModuleLife:
                 target=host.stop, args=(0, self.settings.unload_timeout), name=f"logos-end-{record.name}", daemon=True
             ).start()
 
-        self._watchdog.watch(record.name, timeout, on_hung)
+        try:
+            self._watchdog.watch(record.name, timeout, on_hung)
+        except RuntimeError as exc:
+            raise ModuleLoadError(
+                f"module {record.name!r} cannot be watched as its limits.hang_timeout asks for: {exc}",
+                module=record.name,
+            ) from exc
 
     def _check_still_wanted(self, record: ModuleRecord) -> None:
         """Under the registry's lock: much may have happened while it was coming up."""

@@ -7,6 +7,7 @@ control message, a flood of output or a hung module is that host's affair alone.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -86,6 +87,7 @@ class SupervisedHost:
         self._exit: ExitStatus | None = None
         self._started_by = ""
         self._thread: threading.Thread | None = None
+        self._unwanted = False  # whoever wanted it started was interrupted
 
     # --- starting ---------------------------------------------------------------------------------------------------
 
@@ -93,8 +95,18 @@ class SupervisedHost:
         """Start the process.
 
         Raises:
-            OSError: it could not be started.
+            OSError: it could not be started, or not be watched.
         """
+        try:
+            spawner.run(lambda: self._start(command))
+        except BaseException:
+            # Ctrl-C, perhaps: then the spawner is still at it, and what it started must not stay.
+            self._unwanted = True
+            self.kill()
+            raise
+
+    def _start(self, command: HostCommand | None) -> None:
+        """On the spawner's thread."""
         if command is not None:
             self._started_by = (
                 f"; it was started by {command.argv[0]} ({command.origin}), which needs logoscore installed"
@@ -102,7 +114,7 @@ class SupervisedHost:
         ours, theirs = socket.socketpair()
         stderr_read, stderr_write = os.pipe()
         try:
-            process = spawner.run(lambda: start_host(self.name, theirs.fileno(), stderr_write, command))
+            process = start_host(self.name, theirs.fileno(), stderr_write, command)
         except BaseException:
             ours.close()
             os.close(stderr_read)
@@ -110,14 +122,23 @@ class SupervisedHost:
         finally:
             theirs.close()
             os.close(stderr_write)
-        self._process = HostProcess(process)
-        self.pid = process.pid
         self._stderr = StderrPipe(stderr_read)
         self._pipe = ControlPipe(ours.detach(), max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=False)
         self._outbox = Outbox(self._pipe, f"logos-send-{self.name}", self._violated)
-        self._thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
-        self._thread.start()
+        self.pid = process.pid
+        self._process = HostProcess(process)
+        thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as exc:
+            self._on_end = _ignore  # it has not begun
+            self.kill()
+            self._end()
+            raise OSError(errno.EAGAIN, f"no thread can be had to watch its process: {exc}") from exc
+        self._thread = thread
         _live.add(self)
+        if self._unwanted:
+            self.kill()
 
     def abandon(self) -> None:
         """In a forked child: close our copies of the descriptors; the host is the parent's."""
@@ -329,3 +350,7 @@ class SupervisedHost:
         """Wait for the watching thread."""
         if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join()
+
+
+def _ignore(_: ExitStatus) -> None:
+    """Nobody is told."""

@@ -50,14 +50,19 @@ class Watchdog:
         self._ended = False
 
     def watch(self, name: str, timeout: float, on_hung: Callable[[str], None]) -> None:
-        """Begin to look at a module; ``on_hung(reason)`` is called at most once, on the watchdog's thread."""
+        """Begin to look at a module; ``on_hung(reason)`` is called at most once, on the watchdog's thread.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
         with self._changed:
             if self._ended:
                 return
-            self._watched[name] = _Watched(name, timeout, on_hung, time.monotonic())
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="logos-watchdog", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="logos-watchdog", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._watched[name] = _Watched(name, timeout, on_hung, time.monotonic())
             self._changed.notify()
 
     def forget(self, name: str) -> None:
