@@ -204,9 +204,10 @@ class Host:
         return True
 
     def _load_failed(self, exc: BaseException) -> None:
-        from logoscore.session.wire_errors import format_traceback, safe_text
+        from logoscore.session.wire_errors import format_traceback, place_in, safe_text
 
-        text = safe_text(exc) + self._limits.note(exc)
+        said = (safe_text(exc), place_in(exc, self._bootstrap.path), self._limits.note(exc).strip())
+        text = " ".join(filter(None, said))
         self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, text, format_traceback(exc))))
         self._exit_code = 1
 

@@ -80,10 +80,14 @@ class Lifecycle:
             raise
 
     def _roots(self, names: Sequence[str], *, with_dependencies: bool) -> dict[str, str]:
-        """What to load, dependencies first; and for whose sake: one of ``names``. Raises DependencyError."""
+        """What to load, dependencies first; and for whose sake: one of ``names``.
+
+        Raises DependencyError, UnknownModuleError.
+        """
         known, loaded = self.registry.metadata(), set(self.registry.names(LOADED))
         wanted, roots = set(names), dict[str, str]()
         for name in names:
+            self.registry.get(name)  # whose error says where it was looked for
             order = load_order(name, known, loaded)
             missing = ", ".join(repr(each) for each in order if each not in wanted)
             if missing and not with_dependencies:

@@ -109,7 +109,11 @@ class ModuleLife:
                     self._coming_up += 1
                     return before
             if not record.settled.wait(self.settings.load_timeout):
-                raise ModuleLoadError(f"module {record.name!r} is still {record.state}", module=record.name)
+                raise ModuleLoadError(
+                    f"module {record.name!r}, which somebody else began with, {record.standing} after "
+                    f"{self.settings.load_timeout:g} s (load_timeout)",
+                    module=record.name,
+                )
 
     def _has_come_up(self) -> None:
         """Or has not. While something else does, warm hosts can wait."""
@@ -137,7 +141,7 @@ class ModuleLife:
             host.send(self._bootstrap(record, changes))
             self.brokerage.add(party)
             host.send(m.Start())
-            host.wait_ready(max(end - time.monotonic(), 0))
+            host.wait_ready(max(end - time.monotonic(), 0), self.settings.load_timeout)
             self._watch(record, host)
             with self.registry.lock:
                 self._check_still_wanted(record)
@@ -208,7 +212,7 @@ class ModuleLife:
                 needed = self.registry.get(dependency.name)
                 if needed.state != LOADED:
                     raise DependencyError(
-                        f"{record.name!r} depends on {needed.name!r}, which is {needed.state} now", module=record.name
+                        f"{record.name!r} depends on {needed.name!r}, which {needed.standing} now", module=record.name
                     )
 
     def _bootstrap(self, record: ModuleRecord, changes: m.Changes | None) -> m.Bootstrap:

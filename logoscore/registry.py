@@ -53,6 +53,16 @@ GAVE_UP: Final = "gave_up"
 ENDED: Final = frozenset({CRASHED, RESTARTING, GAVE_UP})
 """The states of a module whose process has ended by itself."""
 
+_WORDS: Final = {
+    KNOWN: "is known, not loaded",
+    LOADING: "is being loaded",
+    LOADED: "is loaded",
+    UNLOADING: "is being unloaded",
+    CRASHED: "has crashed",
+    RESTARTING: "has crashed and waits for its restart",
+    GAVE_UP: "was given up after too many restarts",
+}
+
 IDLE: Final = frozenset({KNOWN, *ENDED})
 """The states in which a module has no process, and can be loaded."""
 
@@ -109,6 +119,12 @@ class ModuleRecord:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def standing(self) -> str:
+        """Its state as the end of a sentence that begins with its name."""
+        why = f" ({self.last_exit})" if self.state in ENDED and self.last_exit else ""
+        return f"{_WORDS[self.state]}{why}"
+
     def advance(self, happening: str) -> None:
         """Go on to the next state.
 
@@ -117,7 +133,7 @@ class ModuleRecord:
         """
         after = TRANSITIONS.get((self.state, happening))
         if after is None:
-            raise StateError(f"{self.name} is {self.state}: {happening!r} cannot happen now")
+            raise StateError(f"{self.name} {self.standing}: {happening!r} cannot happen now")
         self.state = after
         _set(self.settled, after not in {LOADING, UNLOADING})
         _set(self.left_restarting, after != RESTARTING)
@@ -161,6 +177,10 @@ class Registry:
         self._limits = limits or {}
         self.lock = threading.RLock()
         self._records: dict[str, ModuleRecord] = {}
+        self.searched: tuple[str, ...] = ()
+        """Where modules were looked for, for messages."""
+        self.unusable: Mapping[str, str] = {}
+        """Why what was found of a name there is no module."""
 
     def add(self, spec: ModuleSpec) -> ModuleRecord:
         """Make a module known, or replace what was known of one that has no process.
@@ -175,7 +195,7 @@ class Registry:
             elif record.state in IDLE:
                 record.spec = spec
             elif record.spec.path != spec.path:
-                raise StateError(f"a module {spec.name!r} from {record.spec.path} is {record.state} already")
+                raise StateError(f"a module {spec.name!r} from {record.spec.path} {record.standing} already")
             return record
 
     def replace_known(self, specs: Mapping[str, ModuleSpec], keep: set[str]) -> None:
@@ -216,15 +236,19 @@ class Registry:
         with self.lock:
             known = ", ".join(sorted(self._records)) or "none"
         shown = repr(name) if isinstance(name, str) else f"{name!r} (a module's name is a str)"
+        why = self.unusable.get(name) if isinstance(name, str) else None
+        found = f"; what was found of that name cannot be used: {why}" if why else ""
         return UnknownModuleError(
-            f"no module {shown[:200]} is known; known are: {known}", module=name if isinstance(name, str) else None
+            f"no module {shown[:200]} is known{found}; known are: {known}; "
+            f"searched: {', '.join(self.searched) or 'nothing'}",
+            module=name if isinstance(name, str) else None,
         )
 
     @staticmethod
     def not_loaded(record: ModuleRecord) -> LogosError:
         """The error for a module that is known but has no process."""
-        why = f" (it crashed: {record.last_exit})" if record.state in ENDED else ""
-        return ModuleNotLoadedError(f"module {record.name!r} is {record.state}, not loaded{why}", module=record.name)
+        is_not = "" if record.state == KNOWN else "is not loaded: it "
+        return ModuleNotLoadedError(f"module {record.name!r} {is_not}{record.standing}", module=record.name)
 
     def names(self, *states: str) -> list[str]:
         """The names of the modules in one of ``states`` (none given: of all), sorted."""

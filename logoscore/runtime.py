@@ -215,6 +215,10 @@ class Runtime:
         self._require_started()
         specs, failures = discover(self._hooks, self.settings.plugins_dirs, self.settings.entry_points)
         self.registry.replace_known(specs, keep=self._processed | {CORE_MANAGER, CAPABILITY_MODULE})
+        self.registry.searched = tuple(
+            f"{path.absolute()}{'' if path.is_dir() else ' (no such directory)'}" for path in self.settings.plugins_dirs
+        ) + (("the installed distributions",) if self.settings.entry_points else ())
+        self.registry.unusable = {failure.name: str(failure.error) for failure in failures}
         self._failures = failures
 
     def failures(self) -> list[DiscoveryFailure]:

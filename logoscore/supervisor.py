@@ -150,18 +150,22 @@ class SupervisedHost:
         """Wait until the host speaks, and the same version of the protocol as we. Raises ModuleLoadError."""
         self._hello.wait(timeout)
         if not self._up:
-            raise self._load_error(f"its host did not come up{self._started_by}")
+            raise self._load_error(self._not_up(timeout))
 
-    def wait_ready(self, timeout: float) -> None:
-        """Wait until the module's ``init_logos`` has finished. Raises ModuleLoadError."""
+    def wait_ready(self, timeout: float, whole: float) -> None:
+        """Wait until the module's ``init_logos`` has finished. Raises ModuleLoadError.
+
+        Args:
+            timeout: what is left of ``whole``, the load's.
+        """
         self._settled.wait(timeout)
         if self._ready:
             return
         if self._failure is None:
             if not self._up:
-                raise self._load_error(f"its host did not come up{self._started_by}")
+                raise self._load_error(self._not_up(whole))
             raise self._load_error(
-                f"it was not ready within {timeout:g} s" if self._exit is None else "its process ended"
+                f"it was not ready within {whole:g} s (load_timeout)" if self._exit is None else "its process ended"
             )
         failure = self._failure
         self._ended.wait(_END_SECONDS)
@@ -172,6 +176,10 @@ class SupervisedHost:
             remote_traceback=failure.traceback,
             stderr=self._stderr.tail(),
         )
+
+    def _not_up(self, timeout: float) -> str:
+        when = f" within {timeout:g} s (load_timeout)" if self._exit is None else ""
+        return f"its host did not come up{when}{self._started_by}"
 
     def _load_error(self, what: str) -> ModuleLoadError:
         self._ended.wait(0.1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from logoscore.errors import InvalidArgumentsError
-from logoscore.session.conversion import checkable, convert
+from logoscore.session.conversion import checkable, convert, mismatch
 from logoscore.session.signature import resolved_hints
 from logoscore.transport.frame import CALL
 
@@ -92,8 +92,11 @@ def _result_converter(module: str, name: str, hint: Any) -> Callable[[Any], Any]
         try:
             return convert(value, hint)
         except msgspec.ValidationError as exc:
+            place, reason = mismatch(exc, value, hint)
             raise InvalidArgumentsError(
-                f"{module}.{name}(): result does not fit the interface: {exc}", module=module, method=name
+                f"{module}.{name}(): the result does not fit the interface: result{place}: {reason}",
+                module=module,
+                method=name,
             ) from None
 
     return convert_result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -13,10 +14,15 @@ import msgspec
 
 from logoscore.transport.codec.records import unstructure
 
-__all__ = ["checkable", "convert"]
+__all__ = ["checkable", "convert", "mismatch"]
 
 #: Values of these types arrive as themselves, so text is never taken for them (base64 would be a guess).
 _NATIVE: Final = (bytes, bytearray, memoryview)
+
+#: In the texts of msgspec.
+_PLACE: Final = r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$"
+_PYTHON: Final = {"null": "None", "array": "list", "object": "dict"}
+_CONTAINERS: Final = frozenset({"array", "object"})
 
 
 def checkable(hint: Any) -> bool:
@@ -40,6 +46,35 @@ def convert(value: Any, hint: Any) -> Any:
         if whole is plain:
             raise
         return _convert(whole, hint, value)
+
+
+def mismatch(error: msgspec.ValidationError, value: Any, hint: Any) -> tuple[str, str]:
+    """What :func:`convert` raised, as (path below ``value``, reason in the words of Python, not JSON's)."""
+    text = str(error)
+    place = re.search(_PLACE, text)
+    reason = text if place is None else text[: place.start()]
+    whole = place is None or not (place["path"] or place["key"])
+    found = re.match(r"Expected `([^`]+)`", reason)
+    if found is not None:
+        expected = " | ".join(_PYTHON.get(word, word) for word in found[1].split(" | "))
+        if whole and found[1] in _CONTAINERS:
+            expected = _name(hint) or expected
+        reason = f"Expected `{expected}`{reason[found.end() :]}"
+        got = re.search(r", got `([^`]+)`$", reason)
+        if got is not None:
+            name = type(value).__name__ if whole and got[1] in _CONTAINERS else _PYTHON.get(got[1], got[1])
+            reason = f"{reason[: got.start()]}, got `{name}`"
+    if place is None:
+        return "", reason
+    return place["path"], f"key: {reason}" if place["key"] else reason
+
+
+def _name(hint: Any) -> str | None:
+    """Of the class that an annotation is about, if it is about one."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    kind = typing.get_origin(hint) or hint
+    return kind.__name__ if isinstance(kind, type) else None
 
 
 def _mentions_records(hint: Any) -> bool:

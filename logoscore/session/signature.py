@@ -6,13 +6,13 @@ Rules:
 * Annotated arguments and results are checked and converted with msgspec; strict (``1`` is no bool, ``"1"`` no int), but
   a float without a fraction passes for an int, and what JSON can only say as text (dates, UUIDs, decimals) may be text.
 * Annotations that msgspec cannot check (a union of two dataclasses, a callable) are checked with ``isinstance`` where
-  that is possible and otherwise let through; an annotation that cannot be resolved counts as none.
+  that is possible and otherwise let through; an annotation that cannot be resolved counts as none, with a warning at the
+  load.
 * A mismatch is an InvalidArgumentsError with the path of the culprit: ``args[0][3]``, ``kwargs["room"]``, ``result.x``.
 """
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -23,7 +23,7 @@ import msgspec
 
 from logoscore.errors import InvalidArgumentsError
 from logoscore.interface import MARK, MethodInfo, ParameterInfo, is_invokable
-from logoscore.session.conversion import checkable, convert
+from logoscore.session.conversion import checkable, convert, mismatch
 from logoscore.session.wire_errors import summary
 from logoscore.transport.codec import SAFE, Codec
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
 
 _SCALARS: Final = frozenset({int, float, str, bytes, bool, type(None)})
-_PLACE: Final = r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`$"
 #: By the number of ``inspect``'s kind: positional only, positional or keyword, *args, keyword only, **kwargs.
 _KINDS: Final = ("positional", "positional", "var_positional", "keyword", "var_keyword")
 # What the interpreter says of a function in its ``co_flags``; ``inspect`` has the same numbers.
@@ -65,7 +64,7 @@ class Method:
             self.is_async = inspect.iscoroutinefunction(function)
             self.is_async_stream = inspect.isasyncgenfunction(function)
             self.is_stream = self.is_async_stream or inspect.isgeneratorfunction(function)
-        hints = resolved_hints(function)
+        hints = resolved_hints(function, self._warn)
         self._hints = {name: hint for name, hint in hints.items() if checkable(hint)}
         self._result_hint = None if self.is_stream else self._hints.get("return")
         self._has_result_hint = "return" in self._hints and not self.is_stream
@@ -73,6 +72,17 @@ class Method:
         if self._result_hint is type(None):
             self._exact_result = type(None)
         self._fast = self._fast_decoder(code)
+
+    def _warn(self, name: str, annotation: Any, why: Exception) -> None:
+        import logging
+
+        logging.getLogger("logoscore").warning(
+            "%s: the annotation %r of %s cannot be resolved, so what comes there is not checked: %s",
+            self._where,
+            annotation,
+            "the result" if name == "return" else name,
+            summary(why),
+        )
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -142,7 +152,9 @@ class Method:
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as exc:
-            raise self.invalid(f"{exc}; it is {self.name}{self._signature}") from None
+            named = [p.name for p in self._signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+            how = f" ({', '.join(named)} by keyword, which only a client's bind() can)" if named else ""
+            raise self.invalid(f"{exc}; it is {self.name}{self._signature}{how}") from None
 
     def _check_types(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         parameters = self._signature.parameters.values()
@@ -163,8 +175,8 @@ class Method:
         try:
             return convert(value, hint)
         except msgspec.ValidationError as exc:
-            reason, key, place = _split_reason(str(exc))
-            raise self.invalid(f"{path}{place}: {key}{reason}") from None
+            place, reason = mismatch(exc, value, hint)
+            raise self.invalid(f"{path}{place}: {reason}") from None
         except BaseException as exc:
             # A record's own code (__post_init__) may raise anything: its way of saying that the values do not fit.
             raise self.invalid(f"{path}: {summary(exc)}") from exc
@@ -218,16 +230,14 @@ def _is_scalar(hint: Any) -> bool:
     return isinstance(hint, type) and hint in _SCALARS
 
 
-def _split_reason(text: str) -> tuple[str, str, str]:
-    """msgspec's text as (reason, "" or "key: ", path below the value)."""
-    found = re.search(_PLACE, text)
-    if found is None:
-        return text, "", ""
-    return text[: found.start()], "key: " if found["key"] else "", found["path"]
+def resolved_hints(
+    function: Callable[..., Any], on_unresolved: Callable[[str, Any, Exception], None] | None = None
+) -> dict[str, Any]:
+    """Resolved annotations; one that cannot be resolved does not spoil the others.
 
-
-def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Resolved annotations; one that cannot be resolved does not spoil the others."""
+    Args:
+        on_unresolved: called with the name, the annotation and the reason of each that cannot be.
+    """
     raw = getattr(function, "__func__", function)
     if hasattr(raw, "__wrapped__"):
         import inspect
@@ -242,8 +252,9 @@ def resolved_hints(function: Callable[..., Any]) -> dict[str, Any]:
         holder = type("_Holder", (), {"__annotations__": {name: annotation}, "__module__": raw.__module__})
         try:
             hints |= typing.get_type_hints(holder, getattr(raw, "__globals__", {}), include_extras=True)
-        except Exception:  # noqa: BLE001, S112 - see above: this one counts as not annotated
-            continue
+        except Exception as exc:  # noqa: BLE001 - see above: this one counts as not annotated
+            if on_unresolved is not None:
+                on_unresolved(name, annotation, exc)
     return hints
 
 

@@ -7,19 +7,22 @@ Exceptions may raise in ``str()`` or ``repr()``; that is caught here.
 
 from __future__ import annotations
 
+import os
+from types import TracebackType
 from typing import Final
 
 from logoscore import errors
 from logoscore.errors import LogosError, RemoteError
 from logoscore.transport.messages import WireError
 
-__all__ = ["RemoteTraceback", "class_name", "from_wire", "remote_error", "safe_text", "summary", "to_wire"]
+__all__ = ["RemoteTraceback", "class_name", "from_wire", "place_in", "remote_error", "safe_text", "summary", "to_wire"]
 
 _CLASSES: Final[dict[str, type[LogosError]]] = {
     name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, LogosError)
 }
 _LONGEST_TEXT: Final = 16_384
 _LONGEST_NAME: Final = 200
+_OURS: Final = os.path.join(os.path.dirname(errors.__file__), "")  # noqa: PTH118, PTH120 - no pathlib in a host's start
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - it is shown as a cause and never raised by itself
@@ -85,6 +88,29 @@ def remote_error(exc: BaseException, module: str, method: str, note: str = "") -
         message=safe_text(exc),
         remote_traceback=format_traceback(exc),
     )
+
+
+def place_in(exc: BaseException, folder: str) -> str:
+    """``"(file:line, in function)"`` of the last frame in a module's own files, or of a syntax error there; else ``""``.
+
+    Args:
+        folder: the module's. Libraries that are installed below it are not its own.
+    """
+    below = os.path.join(folder, "")  # noqa: PTH118 - no pathlib in a host's start
+    if isinstance(exc, SyntaxError) and type(exc.filename) is str and exc.filename.startswith(below):
+        return f"({exc.filename}:{exc.lineno})"
+    place = ""
+    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(
+        exc
+    )  # the plain slot: not what a class makes of it
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        name = code.co_filename
+        if name.startswith(below) and "/site-packages/" not in name and not name.startswith(_OURS):
+            where = f", in {code.co_name}" if code.co_name != "<module>" else ""
+            place = f"({name}:{trace.tb_lineno}{where})"
+        trace = trace.tb_next
+    return place
 
 
 def format_traceback(exc: BaseException) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from acceptance.support import DIST, PING, install, metadata_of, write_dist_info, write_module
 from logoscore import Core
-from logoscore.errors import MetadataError, ModuleNotLoadedError, StateError, UnknownModuleError
+from logoscore.errors import LogosError, MetadataError, ModuleNotLoadedError, StateError, UnknownModuleError
 
 BUILTINS = ["capability_module", "core_manager"]
 EXECUTED = "import sys\nsys.modules['executed_by_discovery'] = sys\n" + PING
@@ -212,3 +212,17 @@ def test_plugins_directory_that_is_missing_or_empty(tmp_path: Path, plugins: Pat
     for place in (tmp_path / "missing", plugins, None):
         with Core(plugins_dir=place, entry_points=False) as core:
             assert core.get_known_plugins() == BUILTINS
+
+
+def test_an_unknown_name_says_where_it_was_looked_for_and_what_was_found(tmp_path: Path, plugins: Path) -> None:
+    broken = plugins / "broken"
+    broken.mkdir()
+    (broken / "metadata.json").write_text("{", encoding="utf-8")
+    missing = tmp_path / "missing"
+    with Core(plugins_dir=[plugins, missing], entry_points=False) as core:
+        for use in (core.load_plugin, core.get_plugin_info, lambda name: core.get_client(name).call("ping")):
+            with pytest.raises(UnknownModuleError) as caught:
+                use("nobody")
+            assert f"searched: {plugins}, {missing} (no such directory)" in str(caught.value)
+            with pytest.raises(LogosError, match=r"metadata.json: is not JSON"):
+                use("broken")

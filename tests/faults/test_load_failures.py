@@ -94,7 +94,9 @@ def test_modules_that_never_come_up(plugins: Path) -> None:
     with Core(plugins_dir=plugins, entry_points=False, load_timeout=5.0) as core, ThreadPoolExecutor(2) as pool:
         loads = {name: pool.submit(core.load_plugin, name) for name in ("stuck_in_import", "stuck_in_init")}
         for name, load in loads.items():
-            with pytest.raises(ModuleLoadError, match=rf"(?s){name}.*not ready within .* s.*last words"):
+            with pytest.raises(
+                ModuleLoadError, match=rf"(?s){name}.*not ready within 5 s \(load_timeout\).*last words"
+            ):
                 load.result(40)
             assert_no_half_state(core, name)
 
@@ -219,3 +221,38 @@ def test_module_that_closes_its_streams(plugins: Path) -> None:
             worker.call("close", descriptor)
             assert worker.call("add", 40, 2) == 42
         assert core.reload_plugin("worker").call("add", 40, 2) == 42
+
+
+#: Code at a module's top level, with the line (the code begins in line 5) and the function that the error names.
+PLACES = {
+    "import": ("x = 1\nraise OSError('no luck')", "OSError: no luck", 6, ""),
+    "without_text": ("raise ValueError", "ValueError:", 5, ""),
+    "library": ("import json\ndef read():\n    return json.loads('{')\nread()", "JSONDecodeError: ", 7, ", in read"),
+    "chained": (
+        "try:\n    1 / 0\nexcept ArithmeticError as exc:\n    raise LookupError('x') from exc",
+        "LookupError: x",
+        8,
+        "",
+    ),
+    "syntax": ("x = 1\ny = (", "SyntaxError: ", 6, ""),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_where_the_modules_code_raised_is_in_the_text(plugins: Path, name: str) -> None:
+    code, said, line, function = PLACES[name]
+    folder = write_module(plugins, name, f"{HEAD}{code}\n")
+    with Core(plugins_dir=plugins, entry_points=False) as core, pytest.raises(ModuleLoadError) as caught:
+        core.load_plugin(name)
+    text = str(caught.value)
+    assert text.startswith(f"module {name!r} could not be loaded: {said}")
+    assert f" ({folder / name}.py:{line}{function})" in text
+
+
+def test_where_init_logos_raised_is_in_the_text(plugins: Path) -> None:
+    code = f"{HEAD}{BODY}\n    def init_logos(self, api):\n        api.get_client('nobody').call('x')\n"
+    folder = write_module(plugins, "hasty", code)
+    line = code.splitlines().index("        api.get_client('nobody').call('x')") + 1
+    with Core(plugins_dir=plugins, entry_points=False) as core, pytest.raises(ModuleLoadError) as caught:
+        core.load_plugin("hasty")
+    assert f" ({folder / 'hasty.py'}:{line}, in init_logos)" in str(caught.value)

@@ -80,7 +80,8 @@ def test_one_whose_load_was_interrupted_while_it_was_started(modules: Path, monk
                 core.load_plugin("pong")
         assert core.get_plugin_info("pong").state == "known"
         may_start.set()
-        assert core.load_plugin("pong").call("ping") == "pong"  # its host was started by the same thread, after the other
+        # Its host is started by the same thread, after the other.
+        assert core.load_plugin("pong").call("ping") == "pong"
         wait_until(lambda: len(set(descendants()) - hosts) == 1)
         core.unload_plugin("pong")
         wait_until(lambda: set(descendants()) == hosts)

@@ -150,7 +150,7 @@ def test_host_that_never_speaks(plugins: Path, tmp_path: Path, monkeypatch: pyte
     host.chmod(0o755)
     monkeypatch.setenv("LOGOS_HOST_PATH", str(host))
     core = Core(plugins_dir=plugins, entry_points=False, load_timeout=1.0)
-    with pytest.raises(ModuleLoadError, match="did not come up"):
+    with pytest.raises(ModuleLoadError, match=r"did not come up within 1 s \(load_timeout\)"):
         core.start()
     core.cleanup()
 

@@ -323,3 +323,28 @@ def test_a_key_that_does_not_fit_is_named_like_everything_else() -> None:
     assert message.startswith("args[0][0]")
     assert message.endswith("Expected `int`, got `str`")
     assert "$" not in message
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "reason"),
+    [
+        (int, None, "args[0]: Expected `int`, got `None`"),
+        (None, 1, "args[0]: Expected `None`, got `int`"),
+        (int | None, "x", "args[0]: Expected `int | None`, got `str`"),
+        (list[int], [1, None], "args[0][1]: Expected `int`, got `None`"),
+        (dict[str, int], [], "args[0]: Expected `dict`, got `list`"),
+        (list[int], {}, "args[0]: Expected `list`, got `dict`"),
+        (tuple[int, int], {1: 2}, "args[0]: Expected `tuple`, got `dict`"),
+        (Annotated[set[int], msgspec.Meta(min_length=1)], 5, "args[0]: Expected `set`, got `int`"),
+        (str, (1, 2), "args[0]: Expected `str`, got `tuple`"),
+        (Point, 5, "args[0]: Expected `Point`, got `int`"),
+        (str, Point(1), "args[0]: Expected `str`, got `Point`"),
+        (list[str], [[1]], "args[0][0]: Expected `str`, got `list`"),
+        (Annotated[list[int], msgspec.Meta(min_length=1)], [], "args[0]: Expected `list` of length >= 1"),
+        (dict[int, str], {None: ""}, "args[0]: key: Expected `int`, got `None`"),
+        (Literal["null"], "got `null`", "args[0]: Invalid enum value 'got `null`'"),
+    ],
+    ids=str,
+)
+def test_a_mismatch_is_told_in_the_words_of_python(hint: Any, value: Any, reason: str) -> None:
+    assert refused(taking(hint), value) == reason

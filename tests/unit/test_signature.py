@@ -283,3 +283,29 @@ def test_wrapped_and_static_methods_are_checked_too() -> None:
     for name in ("wrapped", "static"):
         assert bound(methods[name].function, 3.0) == 3
         refused(methods[name].function, "x")
+
+
+def test_parameters_that_go_by_keyword_only_are_named_with_the_way_to_give_them() -> None:
+    def function(item: str, *, price: int, colour: str = "red") -> Any:
+        return item, price, colour
+
+    assert bound(function, "tea", price=3) == ("tea", 3, "red")
+    for args in (("tea",), ("tea", 3), ()):
+        assert refused(function, *args).endswith(
+            "it is method(item: 'str', *, price: 'int', colour: 'str' = 'red') -> 'Any' "
+            "(price, colour by keyword, which only a client's bind() can)"
+        )
+
+
+def test_an_annotation_that_cannot_be_resolved_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    def function(a: Missing, b: int) -> 1 / 0:  # type: ignore[name-defined,valid-type]  # noqa: F821 - the point
+        return a, b
+
+    with caplog.at_level("WARNING", "logoscore"):
+        Method("mod", "method", function)
+    assert [record.getMessage() for record in caplog.records] == [
+        "mod.method(): the annotation 'Missing' of a cannot be resolved, so what comes there is not checked: "
+        "NameError: name 'Missing' is not defined",
+        "mod.method(): the annotation '1 / 0' of the result cannot be resolved, so what comes there is not checked: "
+        "ZeroDivisionError: division by zero",
+    ]
