@@ -33,6 +33,7 @@ class Connection:
         self._module = target  # who that is: another name if ``target`` is a capability
         self._link: CallLink | None = None
         self._connecting = threading.Lock()
+        self._lost = False  # it was connected once
 
     @property
     def name(self) -> str:
@@ -74,7 +75,12 @@ class Connection:
         """For Node: this link is closed."""
         if self._link is link:
             self._link = None
+            self._lost = True
 
     def __repr__(self) -> str:
-        state = "connected" if self._link is not None and self._link.error is None else "not connected"
+        link = self._link
+        if link is not None and link.error is None:
+            state = "connected"
+        else:
+            state = "connects again at the next call" if self._lost or link is not None else "not connected yet"
         return f"<{type(self).__name__} {self._node.name} → {self._target}: {state}>"

@@ -82,6 +82,7 @@ class Node:
         self.threads = ThreadGroup()
         self.lending = Lending(buffer_memory, send, self.threads)
         self.tokens = TokenManager()
+        self.limits = limits
         self.proxy = ModuleProxy(name, self.tokens, gate, transparent=transparent, on_exit=on_exit, limits=limits)
         self.provider = LogosAPIProvider(self.proxy, self)
         self.publisher = Publisher(name, default_timeout, self)

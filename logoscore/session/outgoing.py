@@ -10,6 +10,8 @@ Rules (leader and followers):
   futures (``submit``) are waiting.
 * Every waiter is registered before its request is sent, so no reply can come for somebody unknown; a reply for nobody
   is a late one and dropped.
+* Whoever waits for room sees to it that somebody reads, or the callee might wait for room, too, for its replies. If he is
+  the leader himself, in a done-callback, replies are put aside until he goes on.
 * When the channel closes, whoever leads (or the closing thread, if nobody does) delivers what had arrived and fails the
   rest.
 """
@@ -26,7 +28,8 @@ from typing import Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.session.threads import LinkOwner
-from logoscore.session.waiters import ExpiredError, SyncWaiter, Waiter
+from logoscore.session.waiters import Aside, ExpiredError, Nobody, SyncWaiter, Waiter
+from logoscore.session.wire_errors import summary
 from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
@@ -40,6 +43,7 @@ _NOT_SENT: Final = b"not sent"
 _SLACK: Final = 64
 _DELIVERIES_A_LOOK: Final = 64
 _FINISH_SECONDS: Final = 5.0
+_ROOM: Final = 0  # no call has this id: somebody waits for room
 #: Whoever waits for the lead looks by himself now and then: Ctrl-C may have torn a leader away before it passed it on.
 _PROMOTION_SECONDS: Final = 0.5
 
@@ -67,6 +71,9 @@ class CallLink:
         self._expiries: list[tuple[int, int]] = []  # (deadline, call id) of waiters that have no thread
         self._lead_until = FOREVER
         self._owner = owner
+        self._delivering = 0  # the thread that hands a reply to its waiter
+        self._aside = Aside()
+        self.sender.meanwhile = self._see_to_reading
         self._pump: threading.Thread | None = None
         self._pump_rests = threading.Lock()  # the pump sleeps on it; released: it is to look for work
         self._pump_rests.acquire()
@@ -117,7 +124,9 @@ class CallLink:
                 if data is not None:
                     if _CALL_ID.unpack_from(data)[0] == call_id:
                         return data
-                    self._deliver(data)
+                    reply = self._deliver(data, call_id)
+                    if reply is not None:
+                        return reply
                     data = None  # it may have been lent memory
                 if (now := _now()) >= until:  # also while replies to others keep coming
                     self._expire()
@@ -133,10 +142,13 @@ class CallLink:
 
     def _close_by(self, error: LogosError) -> None:
         """Whoever leads found the channel closed, or closes it because of what the peer wrote."""
+        self._end_by(error)
+        self._fail_all(error)
+
+    def _end_by(self, error: LogosError) -> None:
         if self.sender.error is None:
             self.channel.close(error)
             self._owner.link_failed(self.link, error)
-        self._fail_all(error)
 
     def _roundtrip_with_others(
         self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int
@@ -159,10 +171,26 @@ class CallLink:
 
     def send(self, frame: bytes | list[bytes | memoryview], deadline: int) -> None:
         """Send one frame. Raises what :meth:`Sender.send` does."""
-        if isinstance(frame, bytes):
-            self.sender.send(frame, deadline)
-        else:
-            self.sender.send_parts(frame, deadline)
+        try:
+            if isinstance(frame, bytes):
+                self.sender.send(frame, deadline)
+            else:
+                self.sender.send_parts(frame, deadline)
+        finally:
+            self._pending.pop(_ROOM, None)
+
+    def _see_to_reading(self) -> None:
+        """In a thread that waits for room: see the rules."""
+        if self._delivering == threading.get_ident():
+            try:
+                self._aside.put(self._receiver)
+            except LogosError as error:
+                self._end_by(error)
+        elif not self._receiver.lock.locked():
+            self._pending[_ROOM] = Nobody()
+            if self._pump is None:
+                self._start_pump()
+            self._wake_pump()
 
     def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
         lead = self._receiver.attempt
@@ -202,8 +230,10 @@ class CallLink:
         until = self._next_look(deadline)
         looks = 0
         try:
+            if (left := self._aside.take()) is not None:  # by a leader whom Ctrl-C tore away
+                self._deliver(left)
             while (not waiter.settled) if waiter is not None else pending:
-                data = receive(None if until >= FOREVER else until)
+                data = receive(until)
                 if data is not None:
                     self._deliver(data)
                     data = None  # it may have been lent memory
@@ -228,13 +258,31 @@ class CallLink:
         self._lead_until = until = min(deadline, expiry)
         return until
 
-    def _deliver(self, data: bytes) -> None:
+    def _deliver(self, data: bytes, own: int = 0) -> bytes | None:
+        """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned."""
+        self._hand_over(data)
+        reply = None
+        while (aside := self._aside.take()) is not None:
+            data = aside
+            if own and len(data) >= HEADER_SIZE and _CALL_ID.unpack_from(data)[0] == own:
+                reply = data
+            else:
+                self._hand_over(data)
+        return reply
+
+    def _hand_over(self, data: bytes) -> None:
         if len(data) < HEADER_SIZE:
             raise ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes")
         (call_id,) = _CALL_ID.unpack_from(data)
         waiter = self._pending.get(call_id)
-        if waiter is not None and waiter.deliver(data):
-            self._pending.pop(call_id, None)
+        if waiter is None:
+            return
+        self._delivering = threading.get_ident()
+        try:
+            if waiter.deliver(data):
+                self._pending.pop(call_id, None)
+        finally:
+            self._delivering = 0
 
     def _promote(self) -> None:
         """We have stopped leading: see to it that somebody else does, if anybody still waits."""
@@ -314,6 +362,9 @@ class CallLink:
             while self._pending and lead.acquire(False):
                 try:
                     self._lead(None, FOREVER)
+                except BaseException as exc:  # noqa: BLE001 - no memory, or a defect of ours: nobody else would read
+                    what = f"the replies of {self.peer} cannot be read: {summary(exc)}{self._owner.limits.note(exc)}"
+                    self._close_by(ProtocolViolationError(what))
                 finally:
                     lead.release()
             if self.error is not None and not self._pending:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from logoscore.errors import LogosError
 
 if TYPE_CHECKING:
+    from logoscore.limits import Limits
     from logoscore.session.lending import Lending
 
 __all__ = ["LinkOwner", "ThreadGroup", "signal_stack"]
@@ -118,6 +119,7 @@ class LinkOwner(Protocol):
 
     threads: ThreadGroup
     lending: Lending
+    limits: Limits
 
     def link_failed(self, link: int, error: LogosError) -> None:
         """A channel cannot go on: have the core close it for both ends."""

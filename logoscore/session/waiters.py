@@ -8,10 +8,15 @@ future (``call.py``) and what arrives of a stream (``streams.py``) are the other
 from __future__ import annotations
 
 import threading
+from collections import deque
+from typing import Final
 
 from logoscore.errors import ChannelClosedError, LogosError
+from logoscore.transport.receiver import Receiver
 
-__all__ = ["ExpiredError", "SyncWaiter", "Waiter"]
+__all__ = ["Aside", "ExpiredError", "Nobody", "SyncWaiter", "Waiter"]
+
+_MOST_ASIDE: Final = 64 << 20  # bytes; what comes then waits in the ring
 
 
 class Waiter:
@@ -27,6 +32,19 @@ class Waiter:
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: the threads that would deliver are the parent's, and so is who holds a lock of ours."""
+
+
+class Nobody(Waiter):
+    """Stands for somebody who expects no reply, and yet wants the channel read."""
+
+    __slots__ = ()
+
+    def deliver(self, data: bytes) -> bool:  # noqa: ARG002 - as every waiter's
+        """To whom?"""
+        return False
+
+    def fail(self, error: LogosError) -> None:
+        """Nobody minds."""
 
 
 class SyncWaiter(Waiter):
@@ -64,3 +82,25 @@ class SyncWaiter(Waiter):
 
 class ExpiredError(ChannelClosedError):
     """A waiter's own deadline passed. The waiter turns it into CallTimeoutError."""
+
+
+class Aside:
+    """Replies that a leader has read while he could not hand them over: he was handing over another one."""
+
+    def __init__(self) -> None:
+        self._replies: deque[bytes] = deque()
+        self._size = 0
+
+    def put(self, receiver: Receiver) -> None:
+        """Whatever has come, without waiting. Raises as :meth:`Receiver.receive`."""
+        while self._size < _MOST_ASIDE and (data := receiver.receive(0)) is not None:
+            self._replies.append(data)
+            self._size += len(data)
+
+    def take(self) -> bytes | None:
+        """The first of them; None: there is none."""
+        if not self._replies:
+            return None
+        data = self._replies.popleft()
+        self._size -= len(data)
+        return data

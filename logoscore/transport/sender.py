@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
@@ -17,6 +17,7 @@ __all__ = ["Sender"]
 
 _RECHECK: Final = 0.005  # seconds after which a writer first looks at a full ring again; doubles up to _RECHECK_MAX
 _RECHECK_MAX: Final = 0.1
+_LOCK_LOOK: Final = 0.02
 
 _now = time.monotonic_ns
 
@@ -30,6 +31,8 @@ class Sender(Direction):
         self.max_whole = ring.max_payload
         self.lender: Lender | None = None
         self._episode = 0
+        #: Called now and then in a thread that waits: for room, or for another that does.
+        self.meanwhile: Callable[[], None] | None = None
 
     def send(self, message: bytes, deadline: int) -> None:
         """Send one message; waits for room until ``deadline`` (monotonic ns). Any number of threads may send.
@@ -83,17 +86,26 @@ class Sender(Direction):
 
     def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Like :meth:`send` for a message in several pieces, which are not joined first."""
-        attempt = Attempt(self.lock, max(deadline - _now(), 0) / 1e9)
+        while not self._try_send_parts(parts, deadline):
+            if _now() >= deadline:
+                raise TimeoutError("another message was being sent until the deadline")
+            if self.meanwhile is not None:
+                self.meanwhile()
+
+    def _try_send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> bool:
+        """False: others were sending for a while, or until the deadline."""
+        attempt = Attempt(self.lock, min(max(deadline - _now(), 0) / 1e9, _LOCK_LOOK))
         with attempt as mine:
             try:
                 if not mine:
-                    raise TimeoutError("another message was being sent until the deadline")
+                    return False
                 if self.error is not None:
                     raise self.closed_error()
                 if isinstance(parts, LentFrame):
                     self._send_lent(parts, deadline)
                 else:
                     self._send_pieces(parts, deadline)
+                return True
             finally:
                 if mine:
                     attempt.release()
@@ -160,6 +172,8 @@ class Sender(Direction):
                     raise TimeoutError("the other side did not read until the deadline")
                 if not self.room.acquire(min(pause, remaining)):
                     pause = min(pause * 2, _RECHECK_MAX)
+                    if self.meanwhile is not None:
+                        self.meanwhile()
         finally:
             self.ring.set_waiting(0)
 
