@@ -87,7 +87,7 @@ class LogosAPIClient(Connection):
             deadline = self._deadline(timeout, running)
         link = self._link
         if link is None or link.sender.error is not None:
-            link = self._connect(deadline)
+            link = self._reach(method, timeout, deadline)
         call_id = link.next_id()
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
         try:
@@ -165,6 +165,15 @@ class LogosAPIClient(Connection):
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
         return no_reply(self._target, method, self._node.default_timeout if timeout is None else timeout)
 
+    def _reach(self, method: str, timeout: float | None, deadline: int) -> CallLink:
+        """The channel; where it is not opened in time, the error is the call's, and says who was waited for."""
+        try:
+            return self._connected(deadline)
+        except CallTimeoutError as exc:
+            who = "another thread" if exc.module == self._target else exc.module
+            text = f"{self._timed_out(method, timeout)}: it was not reached, {who} was still opening the channel"
+            raise CallTimeoutError(text, module=self._target, method=method) from None
+
     # --- connecting -------------------------------------------------------------------------------------------------
 
     def wait_ready(self, timeout: float | None = None) -> None:
@@ -175,6 +184,7 @@ class LogosAPIClient(Connection):
             UnknownModuleError: nobody knows it.
             PermissionDeniedError: the policy said no.
         """
+        limit = self._node.default_timeout if timeout is None else timeout
         deadline = self._deadline(timeout, running_call())
         pause = threading.Event()
         reason = ""
@@ -188,7 +198,9 @@ class LogosAPIClient(Connection):
                 pass  # as below
             if seconds_left(deadline) <= 0:
                 raise CallTimeoutError(
-                    f"{self._target} was not loaded in time{reason}", module=self._target, method="wait_ready"
+                    f"{self._target} was not loaded in time ({limit:g} s){reason}",
+                    module=self._target,
+                    method="wait_ready",
                 )
             # Not a wait for a state that somebody could announce to us: it may be loaded at any time, by anybody.
             with yield_turn():
@@ -201,6 +213,10 @@ class LogosAPIClient(Connection):
 
         What :meth:`call` raises because of the arguments or the connection is raised here, the rest by the future.
         ``cancel()`` reaches the callee.
+
+        Done-callbacks run on the thread that reads the replies of this module, as those of an executor run on its worker:
+        they may submit further calls, but what waits in one (for a result, a lock, the network) holds up every other
+        reply. A module whose replies are not read for 20 s closes the channel: ChannelClosedError.
         """
         return self._submit(method, args, None, timeout)
 
@@ -209,7 +225,7 @@ class LogosAPIClient(Connection):
 
         running = running_call()
         deadline = self._deadline(timeout, running)
-        link = self._connected(deadline)
+        link = self._reach(method, timeout, deadline)
         call_id = link.next_id()
         frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
         call = Call(_Request(self, link, call_id, method, timeout, deadline))
@@ -230,7 +246,7 @@ class LogosAPIClient(Connection):
         default timeout. ``close()``, or leaving a ``with`` block, ends it early.
         """
         deadline = self._deadline(None, running_call())
-        link = self._connected(deadline)
+        link = self._reach(method, None, deadline)
         call_id = link.next_id()
 
         def send(kind: int) -> None:

@@ -15,7 +15,6 @@ from logoscore.errors import CallTimeoutError
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.execution import yield_turn
 from logoscore.session.outgoing import CallLink
-from logoscore.session.replies import no_reply
 from logoscore.transport.attempt import Attempt
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Connection:
             with connecting as mine:
                 try:
                     if not mine:
-                        raise no_reply(self._target, "(connecting)", self._node.default_timeout)
+                        raise CallTimeoutError(f"{self._target}: another thread connects", module=self._target)
                     link = self._link
                     if link is None or link.sender.error is not None:
                         self._link = link = self._open(deadline)
@@ -66,10 +65,7 @@ class Connection:
         if self._module != self._target:
             # A capability: its provider has one token and one channel for us, under its own name.
             return self._node.client(self._module)._connected(deadline)
-        try:
-            return self._node.connect(self._module, deadline)
-        except CallTimeoutError as exc:  # of a call to the capability module, which the user knows nothing of
-            raise CallTimeoutError(f"{self._target} was not reached in time: {exc}", module=self._target) from None
+        return self._node.connect(self._module, deadline)
 
     def drop(self, link: CallLink) -> None:
         """For Node: this link is closed."""

@@ -231,7 +231,8 @@ class EventLink:
             if self._receiver.error is None:  # what the publisher wrote is no event
                 self._fail(error)
         except BaseException as exc:  # noqa: BLE001 - a defect of ours must not silence the subscriptions without a word
-            self._fail(ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}"))
+            note = self._owner.limits.note(exc)
+            self._fail(ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}{note}"))
         self._receiver.lock.release()
         self._ended.set()
         self._channel.dispose()

@@ -157,7 +157,7 @@ class ServingLink:
             if self._receiver.error is None:
                 self._fail(error)
         except BaseException as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
-            note = self._proxy.limits.note(exc)
+            note = self.limit_note(exc)
             self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}{note}"), exc)
         finally:
             with self._lock:
@@ -264,7 +264,8 @@ class ServingLink:
                 self._sender.send_parts((frame,) if isinstance(frame, bytes) else frame, min(deadline, given_up))
             except TimeoutError:
                 if deadline > given_up:
-                    self._fail(ChannelClosedError(f"{self.peer} did not read its replies for {UNREAD_SECONDS:g} s"))
+                    text = f"{self.peer} did not read its replies for {UNREAD_SECONDS:g} s: does a done-callback of it wait?"
+                    self._fail(ChannelClosedError(text))
                 return False  # too late: the caller has had his error
         except ProtocolViolationError as error:
             if not self.closed:
@@ -297,6 +298,10 @@ class ServingLink:
             self._send(frame, deadline, True)
             self._outbox.popleft()
             self._room.set()
+
+    def limit_note(self, exc: BaseException) -> str:
+        """See :meth:`Limits.note`."""
+        return self._owner.limits.note(exc)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

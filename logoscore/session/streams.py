@@ -130,7 +130,7 @@ class OutgoingStream:
         except LogosError as error:
             self._link.reply_error(self._call_id, error, deadline)
         except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
-            text = f"an item of {self._method.name} cannot travel: {class_name(exc)}"
+            text = f"an item of {self._method.name} cannot travel: {class_name(exc)}{self._link.limit_note(exc)}"
             self._link.reply_error(self._call_id, SerializationError(text, path="item"), deadline)
         return False
 

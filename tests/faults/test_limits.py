@@ -7,6 +7,7 @@ import re
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from acceptance.support import write_module
 from helpers import wait_until
 
 from logoscore import Core, LogosAPIClient
-from logoscore.errors import ModuleCrashedError, ModuleLoadError, RemoteError
+from logoscore.errors import LogosError, ModuleCrashedError, ModuleLoadError, RemoteError, SerializationError
+from logoscore.limits import Limits
+from logoscore.session.streams import OutgoingStream
 
 MIB = 1 << 20
 ENOUGH = 400 * MIB
@@ -378,7 +381,10 @@ def test_what_cannot_be_is_a_load_error_that_names_it(
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("held = bytearray(1 << 30)\n", r"MemoryError: ? ?\(the module's limit address_space is \d+ bytes\)"),
+        (
+            "held = bytearray(1 << 30)\n",
+            r"MemoryError: \(.*eager.py:\d+\) \(the module's limit address_space is \d+ bytes\)",
+        ),
         ("import os\nheld = [open(os.devnull) for _ in range(100)]\n", r"\(the module's limit open_files is 50\)"),
         (
             "import os, sys\nprint('MemoryError', file=sys.stderr, flush=True)\nos._exit(1)\n",
@@ -530,3 +536,21 @@ def test_a_module_that_has_used_up_everything_is_unloaded_in_order(
     greedy.call(take, 0)
     core.unload_plugin("greedy")
     assert core.get_plugin_info("greedy").last_exit == "exit code 0"
+
+
+def test_no_memory_for_an_item_of_a_stream_names_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a host: msgspec takes the process down where bytes find no memory, so none can be made to run out here."""
+    said: list[LogosError] = []
+
+    def reply(*_: object) -> None:
+        raise MemoryError
+
+    link = SimpleNamespace(
+        reply=reply, reply_error=lambda _, error, __: said.append(error), limit_note=Limits(address_space=ENOUGH).note
+    )
+    stream: Any = OutgoingStream.__new__(OutgoingStream)
+    stream._link, stream._method, stream._call_id = link, SimpleNamespace(name="items"), 1
+    monkeypatch.setattr(OutgoingStream, "_produce_next", lambda _: "an item")
+    assert not stream._send_next()
+    words = f"an item of items cannot travel: MemoryError (the module's limit address_space is {ENOUGH} bytes)"
+    assert [(type(error), str(error)) for error in said] == [(SerializationError, words)]
