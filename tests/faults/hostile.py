@@ -113,14 +113,27 @@ def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
-@contextmanager
-def stopped(core: Core, name: str) -> Iterator[None]:
-    """The module's process does nothing at all meanwhile."""
+def stop(core: Core, name: str) -> int:
+    """SIGSTOP that module's process; returns its pid once none of its threads runs any more."""
     pid = core.get_plugin_info(name).pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    states = [task / "stat" for task in Path(f"/proc/{pid}/task").iterdir()]
-    wait_until(lambda: all(state.read_text().rpartition(")")[2].split()[0] == "T" for state in states))
+    wait_until(lambda: set(_states(pid)) == {"T"}, what=f"the stop of {name}")
+    return pid
+
+
+def _states(pid: int) -> Iterator[str]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            yield (task / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that ended while we looked
+
+
+@contextmanager
+def stopped(core: Core, name: str) -> Iterator[None]:
+    """The module's process does nothing at all meanwhile."""
+    pid = stop(core, name)
     try:
         yield
     finally:
