@@ -32,7 +32,7 @@ from logoscore.transport.outbox import Outbox
 __all__ = ["SupervisedHost"]
 
 _MAX_CONTROL_MESSAGE: Final = m.MAX_STATE + (1 << 16)  # what a host may send: but for its saved state small things only
-_END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL
+_END_SECONDS: Final = 2.0  # between the end of the control pipe and SIGKILL, where nobody has asked it to end
 _OPENS: Final = (m.Opened, m.Attach)
 _WITHDRAWN: Final = (m.Attach, m.SetFilter)  # what nobody needs to hear of a link that is closed again
 
@@ -74,6 +74,7 @@ class SupervisedHost:
         self.saved_state: bytes | None = None
         self._refusal: LogosError | None = None
         self._parted = threading.Event()  # it has ended, or refuses to
+        self._patience = 0.0  # of whoever has asked it to end
         self._on_message = on_message
         self._on_end = on_end
         self._limits = limits
@@ -301,7 +302,9 @@ class SupervisedHost:
         status, process = None, self._process
         assert process is not None
         try:
-            status = process.reap(_END_SECONDS, measure=self._limits.cpu_time is not None)
+            # One that was asked to end may close its pipe long before its threads and exit handlers have finished: its
+            # time is what `stop` gives it, and `stop` ends it.
+            status = process.reap(max(_END_SECONDS, self._patience), measure=self._limits.cpu_time is not None)
             self._stderr.drain()
         finally:
             _live.discard(self)
@@ -335,12 +338,14 @@ class SupervisedHost:
         self._refusal = None
         if self._exit is not None:
             return self._exit
+        self._patience = grace + 2 * patience
         self.send(m.Unload(grace, save))
         if not self._parted.wait(grace + patience):
             self._signal(signal.SIGTERM)
             if not self._ended.wait(patience):
                 self.kill()
         if self._refusal is not None and self._exit is None:
+            self._patience = 0.0
             raise self._refusal
         self._ended.wait()
         assert self._exit is not None

@@ -127,7 +127,23 @@ def test_module_that_leaves_its_pool_open(plugins: Path) -> None:
             wait_until(lambda: not is_running(child), what="the end of the child")
 
 
-def test_a_module_that_does_not_end_when_asked_gets_sigterm(plugins: Path) -> None:
+FAREWELLS = {
+    "as it comes": "",
+    # As its end of the pipe is seen, or not, when the main thread closes it while the control thread reads.
+    "pipe ends first": """
+    def about_to_unload(self):
+        import gc, socket
+        from logoscore.transport.control import ControlPipe
+        [pipe] = [each for each in gc.get_objects() if type(each) is ControlPipe]
+        pipe._socket.shutdown(socket.SHUT_WR)
+""",
+}
+
+
+@pytest.mark.parametrize("farewell", FAREWELLS)
+def test_a_module_that_does_not_end_when_asked_gets_sigterm(plugins: Path, farewell: str) -> None:
+    with (plugins / "worker" / "worker.py").open("a", encoding="utf-8") as stream:
+        stream.write(FAREWELLS[farewell])
     # SIGTERM ends it at once, but SIGKILL follows: the time between them must be enough for a busy machine.
     with Core(plugins_dir=plugins, entry_points=False, unload_timeout=5.0) as core:
         core.load_plugin("worker").call("stay")
