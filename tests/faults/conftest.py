@@ -1,7 +1,9 @@
-"""Fixtures of ``support`` for every test here."""
+"""Fixtures of ``support`` and ``greedy`` for every test here."""
 
 from __future__ import annotations
 
 from integration.support import launch, plugins, script
 
-__all__ = ["launch", "plugins", "script"]
+from faults.greedy import run_greedy
+
+__all__ = ["launch", "plugins", "run_greedy", "script"]
