@@ -20,6 +20,7 @@ EVIL = '''
 import asyncio, os, threading, time
 from logoscore import PluginInterface, invokable
 from logoscore.errors import LogosError
+from logoscore.leaks import wait_until
 from logoscore.session.deadlines import deadline_after
 from logoscore.transport import frame as fr, messages as m
 from logoscore.transport.codec import SAFE
@@ -57,8 +58,8 @@ class Evil(PluginInterface):
         return value
 
     @invokable
-    def slow(self, seconds: float):
-        time.sleep(seconds)
+    def hang(self):
+        threading.Event().wait()
 
     @invokable
     async def aecho(self, value):

@@ -62,7 +62,7 @@ def test_cancel_reaches_a_call_that_was_not_read_yet(tmp_path: Path) -> None:
     go = tmp_path / "go"
     with parties(tmp_path) as (_, _, victim, _):
         run(victim, "self.ran = 0")
-        running = victim.submit("run", f"while not os.path.exists({str(go)!r}): time.sleep(0.01)", timeout=60.0)
+        running = victim.submit("run", f"wait_until(lambda: os.path.exists({str(go)!r}), 60.0)", timeout=60.0)
         waiting = [victim.submit("run", "self.ran += 1", timeout=60.0) for _ in range(500)]
         assert all(call.cancel() for call in waiting)
         go.touch()

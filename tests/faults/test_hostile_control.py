@@ -19,7 +19,7 @@ from logoscore.session.deadlines import deadline_after
 from logoscore.transport.messages import OpenLink
 
 PIPE = """
-    import gc, struct
+    import gc, select, struct
     from logoscore.transport.control import ControlPipe
     pipe = next(each for each in gc.get_objects() if type(each) is ControlPipe)
     def pack(message):
@@ -30,7 +30,7 @@ PIPE = """
             try:
                 data = data[pipe._socket.send(data):]
             except BlockingIOError:
-                time.sleep(0.001)
+                select.select([], [pipe._socket], [])
     def aside(work):
         threading.Thread(target=work, daemon=True).start()
     error = m.WireError("TransportError", "made up")

@@ -97,7 +97,7 @@ def test_channels_opened_over_and_over_while_the_callee_is_busy(tmp_path: Path) 
     with parties(tmp_path) as (core, evil, victim, _):
         pid = core.get_plugin_info("victim").pid
         assert pid is not None
-        busy = victim.submit("slow", 30.0, timeout=60.0)
+        busy = victim.submit("hang", timeout=60.0)
         run(
             evil,
             """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,17 +24,9 @@ from logoscore.session.turns import give_turn_while
 from logoscore.transport.frame import STREAM_END, STREAM_ITEMS
 
 
-@pytest.fixture
-def hectic() -> Iterator[None]:
-    """Threads take turns after every few instructions."""
-    former = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(former)
-
-
-def waits_in(call: RunningCall, leave: threading.Event, inside: threading.Event) -> Worker:
-    """A thread that shares ``call`` and waits for something of its own."""
+def waits_in(call: RunningCall, leave: threading.Event) -> Worker:
+    """A thread that shares ``call`` and waits for something of its own, until ``leave`` is set."""
+    inside = threading.Event()
 
     def wait() -> bool:
         with as_call(call):
@@ -44,16 +35,17 @@ def waits_in(call: RunningCall, leave: threading.Event, inside: threading.Event)
                 assert leave.wait(PATIENCE)
             return call.has_turn
 
-    return Worker(wait)
+    worker = Worker(wait)
+    assert inside.wait(PATIENCE)
+    return worker
 
 
 def test_a_thread_that_outlives_its_call_keeps_no_turn() -> None:
     gate = Gate(1)
     assert gate.enter()
     call = running(gate)
-    leave, inside = threading.Event(), threading.Event()
-    worker = waits_in(call, leave, inside)
-    assert inside.wait(PATIENCE)
+    leave = threading.Event()
+    worker = waits_in(call, leave)
     call.end()
     leave.set()
     assert worker.result() is False
@@ -64,9 +56,8 @@ def test_a_thread_that_stands_in_line_when_its_call_ends_keeps_no_turn() -> None
     gate = Gate(1)
     assert gate.enter()
     call = running(gate)
-    leave, inside = threading.Event(), threading.Event()
-    worker = waits_in(call, leave, inside)
-    assert inside.wait(PATIENCE)
+    leave = threading.Event()
+    worker = waits_in(call, leave)
     assert gate.enter(0) is True, "another call"
     leave.set()
     wait_until(lambda: waiting(gate) == 1)
@@ -85,10 +76,8 @@ def test_a_coroutine_and_a_thread_of_it_do_not_wait_for_each_others_turn() -> No
 
     async def main() -> bool:
         call.loop_thread = threading.get_ident()
-        inside = threading.Event()
         with as_call(call):
-            worker = waits_in(call, leave, inside)
-            assert inside.wait(PATIENCE)
+            worker = waits_in(call, leave)
             own: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(own.set_result, None)
             await give_turn_while(own)
@@ -110,11 +99,9 @@ def test_whoever_of_a_call_gets_the_turn_first_gets_it_for_all() -> None:
 
     async def main() -> list[bool]:
         call.loop_thread = threading.get_ident()
-        inside = threading.Event()
         loop = asyncio.get_running_loop()
         with as_call(call):
-            worker = waits_in(call, leave, inside)
-            assert inside.wait(PATIENCE)
+            worker = waits_in(call, leave)
             assert gate.enter(0) is True, "another call"
             own: asyncio.Future[None] = loop.create_future()
             own.set_result(None)

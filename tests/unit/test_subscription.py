@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -204,15 +203,6 @@ def test_many_readers_share_the_events() -> None:
     shares = [reader.result() for reader in readers]
     assert sorted(number for share in shares for number in share) == list(range(200))
     assert all(share == sorted(share) for share in shares)
-
-
-@pytest.fixture
-def hectic() -> Iterator[None]:
-    """Threads take turns after every few instructions."""
-    former = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(former)
 
 
 def test_whatever_way_a_reader_takes_an_event_a_publisher_that_waits_for_room_hears_of_it() -> None:
