@@ -12,16 +12,18 @@ from acceptance.support import write_module
 from logoscore import Core
 
 LARGE = """
-import os, threading, time
+import os, threading
 from pathlib import Path
 import numpy
 from logoscore import PluginInterface, invokable
+from logoscore.leaks import wait_until
 
 class Large(PluginInterface):
     def init_logos(self, api):
         self.api = api
         self.kept = []
         self.heard = []
+        self.late = 0
 
     @invokable
     def echo(self, value):
@@ -41,9 +43,14 @@ class Large(PluginInterface):
         return numpy.full(size, fill, numpy.uint8)
 
     @invokable
-    def give_late(self, size: int, seconds: float):
-        time.sleep(seconds)
+    def give_late(self, size: int, path: str):
+        wait_until(lambda: os.path.exists(path))  # the test makes it
+        self.late += 1
         return numpy.ones(size, numpy.uint8)
+
+    @invokable
+    def given_late(self) -> int:
+        return self.late
 
     @invokable
     def items(self, count: int, size: int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,6 +24,22 @@ def timing(core: Core) -> Any:
 
 def counted(timing: Any, what: str) -> int:
     return timing.call("counters").get(what, 0)
+
+
+def give_up_inside(timing: Any, call: Callable[[float], object]) -> CallTimeoutError:
+    """What ``call(timeout)`` raises when the module's method has begun. On a busy machine its time may be over before."""
+    timeout = SHORT
+    while True:
+        with pytest.raises(CallTimeoutError) as caught:
+            call(timeout)
+        if counted(timing, "started"):
+            return caught.value
+        timeout *= 2
+
+
+def wait_told(timing: Any) -> None:
+    """Every method that has begun hears that its caller has given up."""
+    wait_until(lambda: counted(timing, "cancelled") == counted(timing, "started") > 0, what="the module being told")
 
 
 def test_coroutine_method(timing: Any) -> None:
@@ -51,35 +68,37 @@ def test_deadline_longer_than_the_delay(timing: Any, method: str) -> None:
 
 
 def test_deadline_shorter_than_the_delay(timing: Any) -> None:
-    with pytest.raises(CallTimeoutError) as caught:
-        timing.call("echo_with_delay", "x", LONG, timeout=SHORT)
-    assert "async_timing" in str(caught.value)
-    assert "echo_with_delay" in str(caught.value)
-    assert (caught.value.module, caught.value.method) == ("async_timing", "echo_with_delay")
-    assert isinstance(caught.value, TimeoutError)
-    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+    error = give_up_inside(timing, lambda timeout: timing.call("echo_with_delay", "x", LONG, timeout=timeout))
+    assert "async_timing" in str(error)
+    assert "echo_with_delay" in str(error)
+    assert (error.module, error.method) == ("async_timing", "echo_with_delay")
+    assert isinstance(error, TimeoutError)
+    wait_told(timing)
     assert counted(timing, "finished") == 0
 
 
 def test_deadline_of_a_method_that_blocks(timing: Any) -> None:
-    with pytest.raises(CallTimeoutError, match="blocking_echo_with_delay"):
-        timing.call("blocking_echo_with_delay", "late", 0.6, timeout=SHORT)
+    error = give_up_inside(
+        timing, lambda timeout: timing.call("blocking_echo_with_delay", "late", 3 * timeout, timeout=timeout)
+    )
+    assert "blocking_echo_with_delay" in str(error)
     # The answer that comes too late is nobody else's.
     assert timing.call("echo_with_delay", "mine", 0.0) == "mine"
-    wait_until(lambda: counted(timing, "finished") == 2, what="the late end of the blocking call")
+    wait_until(lambda: counted(timing, "finished") == counted(timing, "started"), what="the late end of what blocks")
+    assert counted(timing, "finished") >= 2
     assert timing.call("add", 2, 2) == 4
 
 
 def test_deadline_of_submit(timing: Any) -> None:
-    pending = timing.submit("wait_for_ever", timeout=SHORT)
-    with pytest.raises(CallTimeoutError, match="wait_for_ever"):
-        pending.result(timeout=LONG)
-    wait_until(lambda: counted(timing, "cancelled") == 1, what="the module being told")
+    error = give_up_inside(timing, lambda timeout: timing.submit("wait_for_ever", timeout=timeout).result(timeout=LONG))
+    assert "wait_for_ever" in str(error)
+    wait_told(timing)
 
 
 def test_default_deadline_is_the_cores() -> None:
     with Core(plugins_dir=MODULES, entry_points=False, default_timeout=SHORT) as impatient:
         timing = impatient.load_plugin("async_timing")
+        assert timing.call("add", 1, 2, timeout=LONG) == 3  # the way is open: the short time is for the call alone
         with pytest.raises(CallTimeoutError, match="wait_for_ever"):
             timing.call("wait_for_ever")
         assert timing.call("echo_with_delay", "x", 2 * SHORT, timeout=LONG) == "x"
@@ -94,20 +113,20 @@ def test_remaining_deadline_is_known_inside(core: Core, timing: Any) -> None:
 
 def test_deadline_travels_through_a_module(core: Core, timing: Any) -> None:
     relay = core.load_plugin("relay")
-    assert (
-        relay.call("call", "async_timing", "add", [1, 2]) == 3
-    )  # the way is open: the short time is for the call alone
-    with pytest.raises(CallTimeoutError):
-        relay.call("call_within", "async_timing", "wait_for_ever", [], LONG, timeout=SHORT)
-    wait_until(lambda: counted(timing, "cancelled") == 1, what="the far module being told")
+    # The way is open: the short time is for the call alone.
+    assert relay.call("call", "async_timing", "add", [1, 2]) == 3
+    give_up_inside(
+        timing,
+        lambda timeout: relay.call("call_within", "async_timing", "wait_for_ever", [], LONG, timeout=timeout),
+    )
+    wait_told(timing)
     assert relay.call("call", "async_timing", "add", [1, 2]) == 3
 
 
 def test_deadline_inside_a_module_is_its_own_error(core: Core, timing: Any) -> None:
     relay = core.load_plugin("relay")
-    assert (
-        relay.call("call", "async_timing", "add", [1, 2]) == 3
-    )  # the way is open: the short time is for the call alone
+    # The way is open: the short time is for the call alone.
+    assert relay.call("call", "async_timing", "add", [1, 2]) == 3
     with raises_remotely("CallTimeoutError") as caught:
         relay.call("call_within", "async_timing", "wait_for_ever", [], SHORT)
     assert "wait_for_ever" in str(caught.value)

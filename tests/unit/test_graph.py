@@ -60,20 +60,19 @@ def test_the_middle_of_a_diamond_runs_side_by_side() -> None:
 
 def test_no_more_than_allowed_at_once() -> None:
     lock, running, most = threading.Lock(), 0, 0
-    inside = threading.Semaphore(0)
+    together = threading.Barrier(3, timeout=20)
 
     def do(_: str) -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        inside.release()
-        inside.acquire(timeout=20)
+        together.wait()
         with lock:
             running -= 1
 
-    run({str(n): [] for n in range(40)}, do, at_once=3)
-    assert most <= 3
+    run({str(n): [] for n in range(39)}, do, at_once=3)
+    assert most == 3
 
 
 def test_a_failure_calls_off_what_runs_and_begins_nothing_new() -> None:

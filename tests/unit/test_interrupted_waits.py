@@ -43,10 +43,10 @@ def test_what_a_handler_raises_during_a_wait_comes_out(
     alarm: None, semaphore: Semaphore, timeout: float | None
 ) -> None:
     def wait() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
         while not semaphore.acquire(timeout):
             pass
 
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
     with pytest.raises(Interrupted):
         wait()
 

@@ -68,10 +68,9 @@ def test_a_pid_that_was_taken_over_by_another_process_is_no_protection(ticks: in
         file.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["sem.logos.", "sem.logos.1", "sem.logos.x.y.z", "sem.logos.1.2.3.4", "sem.other.1.2.3"]
-)
+@pytest.mark.parametrize("name", ["sem.logos.{}", "sem.logos.x.y.{}", "sem.logos.1.2.3.{}", "sem.other.1.2.{}"])
 def test_what_is_not_ours_is_left_alone(name: str) -> None:
+    name = name.format(os.getpid())  # other test runs do the same
     file = SHM / name
     file.touch()
     try:
@@ -83,7 +82,7 @@ def test_what_is_not_ours_is_left_alone(name: str) -> None:
 
 def test_what_cannot_be_removed_stops_nobody() -> None:
     """Anybody may make anything in /dev/shm, and the sweep stands at the beginning of every start."""
-    folder = SHM / f"sem.logos.{2**30:x}.1.0"
+    folder = SHM / f"sem.logos.{2**30:x}.1.{os.getpid()}"
     folder.mkdir()
     try:
         with maker_process() as (process, names):
