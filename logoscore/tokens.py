@@ -6,6 +6,9 @@ Rules:
   tables, *saved* (what a peer must present to us) and *held* (what we present to a target), and never mixes them.
 * Comparison is constant-time and positive: no entry, an empty or a malformed token is always a refusal. (The original's
   check was inverted, and any non-empty token passed.)
+* A token that the capability module gives out while another is in use (``admit``) voids that one when it is presented
+  for the first time, not before: whoever asks for one more and never presents it has lost nothing, nor have those of his
+  threads that call just then.
 * A token never appears in a repr, a log or an error.
 * The lock guards changes. A look-up of one key is one step of the interpreter by itself, and stands on the way of each call.
 """
@@ -24,6 +27,7 @@ __all__ = ["TokenManager", "new_token", "token_bytes"]
 
 _SIZE: Final = 16
 _TEXT_SIZE: Final = 36
+_ADMITTED: Final = 16  # tokens that a peer was given and has not presented; of more, the newest
 
 
 def new_token() -> str:
@@ -51,29 +55,58 @@ class TokenManager:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._saved: dict[str, bytes] = {}
+        self._admitted: dict[str, list[bytes]] = {}  # beside the saved one; oldest first
         self._held: dict[str, tuple[str, bytes]] = {}
 
     # what others present to us
 
     def save(self, peer: str, token: str) -> None:
-        """From now on ``peer`` must present ``token`` (the seed's ``save``). Replaces an earlier one."""
+        """From now on ``peer`` must present ``token`` (the seed's ``save``). Replaces all earlier ones."""
         raw = token_bytes(token)
         with self._lock:
+            self._admitted.pop(peer, None)
             if any(raw):
                 self._saved[peer] = raw
             else:
                 self._saved.pop(peer, None)
 
+    def admit(self, peer: str, token: str) -> None:
+        """From now on ``peer`` may present ``token``; once it has, earlier ones are void."""
+        raw = token_bytes(token)
+        if not any(raw):
+            return
+        with self._lock:
+            if peer not in self._saved:
+                self._saved[peer] = raw
+                return
+            admitted = self._admitted.setdefault(peer, [])
+            admitted.append(raw)
+            del admitted[:-_ADMITTED]
+
     def check_valid(self, peer: str, token: str | bytes) -> bool:
         """Whether ``peer`` presents the right token (the seed's ``check_valid``). Constant-time."""
         raw = token if isinstance(token, bytes) else token_bytes(token)
         saved = self._saved.get(peer)
-        return saved is not None and compare_digest(saved, raw)
+        return saved is not None and (compare_digest(saved, raw) or self._takes_up(peer, raw))
+
+    def _takes_up(self, peer: str, raw: bytes) -> bool:
+        """Whether it is an admitted one, which is now in use; those before it are void."""
+        if peer not in self._admitted:
+            return False
+        with self._lock:
+            admitted = self._admitted.get(peer, [])
+            found = [index for index, each in enumerate(admitted) if compare_digest(each, raw)]
+            if not found:
+                return False
+            self._saved[peer] = raw
+            self._admitted[peer] = admitted[found[0] + 1 :]
+            return True
 
     def revoke(self, peer: str) -> None:
         """``peer`` may no longer call us."""
         with self._lock:
             self._saved.pop(peer, None)
+            self._admitted.pop(peer, None)
 
     # what we present to others
 
@@ -102,6 +135,7 @@ class TokenManager:
         """Forget everything about ``name``, in both directions."""
         with self._lock:
             self._saved.pop(name, None)
+            self._admitted.pop(name, None)
             self._held.pop(name, None)
 
     def peers(self) -> list[str]:

@@ -5,7 +5,7 @@
     A ◀──────── token_AB ───────────┘
 
 Rules: a module asks only in its own name, and its name is its channel's. Tokens are random UUIDs, a fresh one for each
-request; the one before is void. Denials are logged with both names and without a token.
+request; once it is presented, those before it are void. Denials are logged with both names and without a token.
 """
 
 from __future__ import annotations

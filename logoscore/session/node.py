@@ -246,7 +246,7 @@ class Node:
         return name
 
     def authenticate(self, target: str, deadline: int) -> None:
-        """Get a fresh token for ``target`` from the capability module; the one before is void.
+        """Get a fresh token for ``target`` from the capability module, to present from now on.
 
         Should the capability module end meanwhile, this waits until it is back: asking twice does no harm.
         """

@@ -55,5 +55,5 @@ class SystemMethods:
         own, peer, token = args
         if link.peer != "capability_module" or not self._tokens.check_valid(link.peer, own):
             raise AuthenticationError(f"{link.peer} may not plant tokens in {self._module}")
-        self._tokens.save(peer, token)
+        self._tokens.admit(peer, token)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,38 @@ def test_tokens_are_unique_uuids(capability: Any, method: str) -> None:
     for token in tokens:
         assert uuid.UUID(token).version == 4
         assert str(uuid.UUID(token)) == token
+
+
+@pytest.mark.parametrize("target", ["test_basic", "core_manager", "capability_module"])
+def test_asking_for_tokens_by_oneself_spoils_no_client(capability: Any, shared_core: Core, target: str) -> None:
+    shared_core.load_plugin("d_left")
+    client = shared_core.get_client(target)
+    assert client.methods()
+    tokens = [capability.call("requestModule", "core", target) for _ in range(40)]
+    assert len(set(tokens)) == 40
+    assert client.methods()
+    shared_core.reload_plugin("d_left")  # to reach it, the app needs another token
+    assert shared_core.get_client("d_left").methods()
+
+
+def test_a_module_that_asks_for_tokens_by_itself_keeps_its_clients(core: Core, tmp_path: Path) -> None:
+    source = """
+from logoscore import PluginInterface, invokable
+
+class Asking(PluginInterface):
+    @invokable
+    def ask(self, name):
+        self.api.get_client("core_manager").call("getLoadedPlugins")
+        token = self.api.get_client("capability_module").call("requestModule", "asking", name)
+        self.api.get_client("core_manager").call("getLoadedPlugins")
+        return token
+"""
+    write_module(tmp_path, "asking", source)
+    core.add_plugins_dir(tmp_path)
+    core.refresh_plugins()
+    asking = core.load_plugin("asking")
+    targets = ["core_manager", "capability_module", "asking", "core_manager", "capability_module"]
+    assert len({asking.call("ask", name) for name in targets}) == len(targets)
 
 
 def test_no_token_is_ever_given_twice(core: Core) -> None:

@@ -96,6 +96,59 @@ def test_a_new_token_voids_the_one_before(tokens: TokenManager) -> None:
     assert not tokens.check_valid("peer", TOKEN)
 
 
+def test_an_admitted_token_voids_the_one_in_use_when_it_is_presented(tokens: TokenManager) -> None:
+    tokens.admit("peer", OTHER)
+    assert tokens.check_valid("peer", TOKEN)
+    assert tokens.check_valid("peer", OTHER)
+    assert not tokens.check_valid("peer", TOKEN)
+    assert tokens.check_valid("peer", OTHER)
+
+
+def test_tokens_that_are_never_presented_do_not_void_the_one_in_use_nor_pile_up(tokens: TokenManager) -> None:
+    many = [new_token() for _ in range(100)]
+    for token in many:
+        tokens.admit("peer", token)
+    assert tokens.check_valid("peer", TOKEN)
+    assert not tokens.check_valid("peer", many[50])
+    assert tokens.check_valid("peer", many[98])
+    assert not any(tokens.check_valid("peer", token) for token in (TOKEN, *many[:98]))
+    assert tokens.check_valid("peer", many[99])
+    assert not tokens.check_valid("peer", many[98])
+
+
+@pytest.mark.parametrize("void", [TokenManager.revoke, TokenManager.forget])
+def test_nothing_admitted_outlives_a_revocation(
+    tokens: TokenManager, void: Callable[[TokenManager, str], None]
+) -> None:
+    tokens.admit("peer", OTHER)
+    void(tokens, "peer")
+    assert not tokens.check_valid("peer", OTHER)
+    tokens.save("peer", TOKEN)
+    assert not tokens.check_valid("peer", OTHER)
+
+
+def test_saving_voids_what_was_admitted(tokens: TokenManager) -> None:
+    tokens.admit("peer", OTHER)
+    tokens.save("peer", TOKEN)
+    assert not tokens.check_valid("peer", OTHER)
+
+
+@pytest.mark.parametrize("malformed", ["", ZERO, "x", TOKEN[:-1]])
+def test_what_is_no_token_is_never_admitted_and_voids_nothing(tokens: TokenManager, malformed: str) -> None:
+    tokens.admit("peer", malformed)
+    tokens.admit("other", malformed)
+    assert tokens.check_valid("peer", TOKEN)
+    assert not tokens.check_valid("peer", malformed)
+    assert tokens.peers() == ["peer"]
+
+
+def test_the_first_token_that_is_admitted_is_valid() -> None:
+    manager = TokenManager()
+    manager.admit("peer", TOKEN)
+    assert manager.check_valid("peer", TOKEN)
+    assert not manager.check_valid("peer", OTHER)
+
+
 def test_directions_are_separate(tokens: TokenManager) -> None:
     assert tokens.held("peer") is None
     assert tokens.held_bytes("peer") is None
