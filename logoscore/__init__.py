@@ -21,15 +21,21 @@ if TYPE_CHECKING:  # "X as X": type checkers see it as exported
     from logoscore.functions import call_plugin_method_async as call_plugin_method_async
     from logoscore.functions import cleanup as cleanup
     from logoscore.functions import exec as exec
+    from logoscore.functions import get_client as get_client
     from logoscore.functions import get_known_plugins as get_known_plugins
     from logoscore.functions import get_loaded_plugins as get_loaded_plugins
+    from logoscore.functions import get_module_stats as get_module_stats
+    from logoscore.functions import get_plugin_info as get_plugin_info
+    from logoscore.functions import get_plugin_methods as get_plugin_methods
     from logoscore.functions import get_token as get_token
     from logoscore.functions import initialize as initialize
     from logoscore.functions import load_plugin as load_plugin
     from logoscore.functions import process_events as process_events
     from logoscore.functions import process_plugin as process_plugin
     from logoscore.functions import quit as quit
+    from logoscore.functions import refresh_plugins as refresh_plugins
     from logoscore.functions import register_event_listener as register_event_listener
+    from logoscore.functions import reload_plugin as reload_plugin
     from logoscore.functions import set_plugins_dir as set_plugins_dir
     from logoscore.functions import start as start
     from logoscore.functions import unload_plugin as unload_plugin
@@ -83,9 +89,10 @@ _HOMES = {
     "register": "transport.codec.records",
 } | dict.fromkeys(
     (
-        "add_plugins_dir", "call_plugin_method_async", "cleanup", "exec", "get_known_plugins", "get_loaded_plugins",
-        "get_token", "initialize", "load_plugin", "process_events", "process_plugin", "quit",
-        "register_event_listener", "set_plugins_dir", "start", "unload_plugin",
+        "add_plugins_dir", "call_plugin_method_async", "cleanup", "exec", "get_client", "get_known_plugins",
+        "get_loaded_plugins", "get_module_stats", "get_plugin_info", "get_plugin_methods", "get_token", "initialize",
+        "load_plugin", "process_events", "process_plugin", "quit", "refresh_plugins", "register_event_listener",
+        "reload_plugin", "set_plugins_dir", "start", "unload_plugin",
     ),
     "functions",
 )  # fmt: skip

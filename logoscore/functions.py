@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from logoscore.core import Core
 from logoscore.errors import UnknownModuleError
+from logoscore.session import api as session_api
 
 if TYPE_CHECKING:
+    from logoscore.interface import MethodInfo
     from logoscore.registry import PluginInfo
     from logoscore.session.client import LogosAPIClient
     from logoscore.session.subscription import Subscription
@@ -32,6 +34,9 @@ def default_core() -> Core:
         if _default is None:
             _default = Core()
         return _default
+
+
+session_api.default_api = lambda: default_core().api
 
 
 def initialize(plugins_dir: str | None = None) -> None:
@@ -141,6 +146,11 @@ def unload_plugin(name: str, with_dependents: bool = True) -> None:
     default_core().unload_plugin(name, with_dependents=with_dependents)
 
 
+def reload_plugin(name: str) -> None:
+    """See ``Core.reload_plugin``."""
+    default_core().reload_plugin(name)
+
+
 def process_plugin(path: str) -> str:
     """See ``Core.process_plugin``."""
     return default_core().process_plugin(path)
@@ -208,6 +218,21 @@ def get_plugins_info() -> list[dict[str, Any]]:
         }
         for info in infos
     ]
+
+
+def get_plugin_info(name: str) -> PluginInfo:
+    """See ``Core.get_plugin_info``."""
+    return default_core().get_plugin_info(name)
+
+
+def get_plugin_methods(name: str) -> list[MethodInfo]:
+    """See ``Core.get_plugin_methods``."""
+    return default_core().get_plugin_methods(name)
+
+
+def get_client(name: str) -> LogosAPIClient:
+    """See ``Core.get_client``."""
+    return default_core().get_client(name)
 
 
 def get_module_stats() -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from logoscore.errors import StateError
 from logoscore.interface import Event
 from logoscore.session.execution import Caller, current_caller
 
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["LogosAPI"]
 
 
+#: Gives the default Core's ``api``. Set by ``logoscore.functions``, which is above us, when it is first used.
+default_api: Callable[[], LogosAPI] | None = None
+
+
 class LogosAPI:
     """One party's way to the others. A module has one; the app's is ``core.api``. Thread-safe.
+
+    ``LogosAPI("core")``, as in the seed's example, is the ``api`` of the default Core.
 
     Attributes:
         name: who I am.
@@ -32,15 +39,18 @@ class LogosAPI:
 
     def __init__(
         self,
-        node: Node,
+        node: Node | str,
         *,
-        metadata: Metadata | None,
-        instance_id: str,
-        persistence_path: str | None,
+        metadata: Metadata | None = None,
+        instance_id: str = "",
+        persistence_path: str | None = None,
         include: tuple[str, ...] = (),
     ) -> None:
-        self._node = node
-        self.name = node.name
+        if isinstance(node, str):
+            of_app = _api_of_app(node)
+            node, instance_id = of_app._node, of_app.instance_id
+        self._node: Node = node
+        self.name = self._node.name
         self.metadata = metadata
         self.instance_id = instance_id
         self._include = include
@@ -106,3 +116,12 @@ class LogosAPI:
 
     def __repr__(self) -> str:
         return f"<LogosAPI of {self.name}>"
+
+
+def _api_of_app(name: str) -> LogosAPI:
+    """The default Core's ``api``. Raises StateError: there is none, or ``name`` is not the app's."""
+    if name != "core":
+        raise StateError(f"LogosAPI({name!r}): a module gets its LogosAPI in init_logos; the app makes 'core' only")
+    if default_api is None:
+        raise StateError("LogosAPI('core') is the default Core's: call logoscore.start() first, or use core.api")
+    return default_api()

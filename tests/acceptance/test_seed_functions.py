@@ -33,6 +33,8 @@ def run_the_example() -> None:
     assert "test_basic" in logoscore.get_loaded_plugins()
     assert uuid.UUID(logoscore.get_token("test_basic")).version == 4
 
+    assert logoscore.LogosAPI("core").get_client("test_basic").call("add_ints", 3, 4) == 7
+
     seen: list[tuple[Any, ...]] = []
     logoscore.call_plugin_method_async("test_basic", "add_ints", [3, 4], lambda *args: seen.append(args))
     assert seen == [], "called back outside process_events()"
@@ -56,6 +58,37 @@ def pump_until(predicate: Any) -> None:
 def test_example_and_again_after_cleanup() -> None:
     run_the_example()
     run_the_example()
+
+
+def test_the_apps_own_api_by_its_name() -> None:
+    with pytest.raises(StateError, match="start"):
+        logoscore.LogosAPI("core")
+    logoscore.initialize()
+    with pytest.raises(StateError, match="start"):
+        logoscore.LogosAPI("core")
+    logoscore.start()
+    api = logoscore.LogosAPI("core")
+    assert api.name == "core"
+    assert api.get_client("core_manager") is logoscore.get_client("core_manager")
+    with pytest.raises(StateError, match="init_logos"):
+        logoscore.LogosAPI("test_basic")
+    logoscore.cleanup()
+    with pytest.raises(StateError):
+        api.get_client("core_manager").call("getLoadedPlugins")
+
+
+def test_all_that_a_core_does_with_modules_is_a_function_too() -> None:
+    logoscore.initialize()
+    logoscore.set_plugins_dir(MODULES)
+    logoscore.start()
+    client = logoscore.load_plugin("test_basic")
+    assert logoscore.get_client("test_basic") is client
+    assert logoscore.get_plugin_methods("test_basic") == client.methods()
+    before = logoscore.get_plugin_info("test_basic").pid
+    logoscore.reload_plugin("test_basic")
+    assert logoscore.get_plugin_info("test_basic").pid != before
+    assert "test_basic" in [stats["name"] for stats in logoscore.get_module_stats()]
+    assert "test_basic" in logoscore.refresh_plugins()
 
 
 def test_functions_need_a_started_core() -> None:
