@@ -52,7 +52,7 @@ class LogosAPI:
         self._node: Node = node
         self.name = self._node.name
         self.metadata = metadata
-        self.instance_id = instance_id
+        self.instance_id: str = instance_id
         self._include = include
         self._persistence_path = persistence_path
 
