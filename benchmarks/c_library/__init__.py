@@ -1,11 +1,8 @@
-"""What a call through the C library costs, beside the same call from Python: ``python -m benchmarks.c_library``.
+"""The programs of the scenario ``c-library``: the same call through the C library and from Python.
 
-Round trips of ``add(1, 2)``, one after the other, hot: each in a process of its own with its own core, interleaved, the
-result checked. Three ways:
-
-* C: ``logos_core_call_plugin_method_async``, then ``logos_core_process_events`` until the callback has run;
-* Python, the same pair of functions;
-* Python, ``client.call``, which waits for the reply itself.
+``call.c`` and ``__main__.py`` are driven alike. They load ``modules/adder``, write ``ready``, and for each line with a
+number of nanoseconds on their input call ``add(1, 2)`` back to back for so long, checking every result, and write a line
+of the round trips' nanoseconds. They end when their input does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-/* Times calls through the C library, one after the other: call MODULES COUNT WARMUP. Writes nanoseconds, one per line. */
+/* call MODULES: a call through the C library, as __init__.py of this directory describes. */
+#define _POSIX_C_SOURCE 200809L
 #include <logos_core.h>
 
+#include <inttypes.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,29 +29,48 @@ static int64_t now(void)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-int main(int argc, char **argv)
+static void back_to_back(int64_t duration)
 {
-    if (argc != 4)
-        return 2;
-    int count = atoi(argv[2]), warmup = atoi(argv[3]);
-    int64_t *times = calloc((size_t)count, sizeof *times);
-    logos_core_init(argc, argv);
-    logos_core_set_plugins_dir(argv[1]);
-    logos_core_start();
-    if (times == NULL || !logos_core_load_plugin("adder"))
-        return 1;
-    for (int index = -warmup; index < count; index++) {
-        int64_t begin = now();
+    static int64_t *times;
+    static size_t capacity;
+    size_t count = 0;
+    int64_t end = now() + duration, begin, ended;
+    do {
+        if (count == capacity) {
+            capacity = capacity ? 2 * capacity : 1 << 16;
+            times = realloc(times, capacity * sizeof *times);
+            if (times == NULL)
+                abort();
+        }
+        begin = now();
         answered = 0;
         logos_core_call_plugin_method_async("adder", "add", "[1, 2]", answer, NULL);
         while (!answered)
             logos_core_process_events();
-        if (index >= 0)
-            times[index] = now() - begin;
-    }
+        ended = now();
+        times[count++] = ended - begin;
+    } while (ended < end);
+    for (size_t index = 0; index < count; index++)
+        printf("%" PRId64 " ", times[index]);
+    puts("");
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    char line[32];
+    if (argc != 2)
+        return 2;
+    signal(SIGINT, SIG_IGN); /* it is for the one who started us, and who closes our input then */
+    logos_core_init(argc, argv);
+    logos_core_set_plugins_dir(argv[1]);
+    logos_core_start();
+    if (!logos_core_load_plugin("adder"))
+        return 1;
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL)
+        back_to_back(strtoll(line, NULL, 10));
     logos_core_cleanup();
-    for (int index = 0; index < count; index++)
-        printf("%lld\n", (long long)times[index]);
-    free(times);
     return 0;
 }

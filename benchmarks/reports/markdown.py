@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.goals import goals
-from benchmarks.reports.text import number
+from benchmarks.reports.text import missing, number
 from benchmarks.results import Outcome, Row, Settings
 
 __all__ = ["render"]
@@ -25,7 +25,23 @@ def render(machine: Mapping[str, Any], settings: Settings, outcomes: Sequence[Ou
     columns = [each for each in _COLUMNS if each[0] in found and any(_rows(found[each[0]], each[1]))]
     lines = [
         f"Median round trip in µs, and its ratio to `multiprocessing.Pipe` in the same run: {machine['cpu']},"
-        f" {machine['cpus_allowed']} CPUs, {machine['python']}, {machine['time'][:10]}, {settings.rounds} rounds.",
+        f" {machine['cpus_allowed']} CPUs, {machine['python']}, {machine['time'][:10]}, {settings.rounds} rounds."
+    ]
+    if columns:
+        lines += _peers(found, columns)
+    lines += _c_library(found["c-library"]) if "c-library" in found else []
+    reached = goals(outcomes)
+    if reached:
+        lines += ["", "| goal | measured | bound | |", "|---|---|---|---|"]
+        lines += [
+            f"| {goal.what} | {number(goal.measured)} {goal.unit} | {goal.bound} | {'met' if goal.met else '**missed**'} |"
+            for goal in reached
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _peers(found: Mapping[str, Outcome], columns: Sequence[tuple[str, str, str]]) -> list[str]:
+    lines = [
         "",
         "| | " + " | ".join(name for *_, name in columns) + " | CPU per hot call |",
         "|---|" + "---|" * (len(columns) + 1),
@@ -37,14 +53,17 @@ def render(machine: Mapping[str, Any], settings: Settings, outcomes: Sequence[Ou
         cpu = number((hot.caller_cpu() + hot.callee_cpu()) / 1e3) if hot else ""
         name = f"**{title}**" if peer.startswith("logoscore") else title
         lines.append(f"| {name} | " + " | ".join([*cells, cpu]) + " |")
-    reached = goals(outcomes)
-    if reached:
-        lines += ["", "| goal | measured | bound | |", "|---|---|---|---|"]
-        lines += [
-            f"| {goal.what} | {number(goal.measured)} {goal.unit} | {goal.bound} | {'met' if goal.met else '**missed**'} |"
-            for goal in reached
-        ]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _c_library(outcome: Outcome) -> list[str]:
+    """A call from C beside the same from Python; what could not be measured is said."""
+    lines = ["", "| one hot call, µs | p50 | p99 | CPU |", "|---|---|---|---|"]
+    for row in _rows(outcome, "hot"):
+        latency = row.latency()
+        figures = (latency.percentile(50), latency.percentile(99), row.caller_cpu() + row.callee_cpu())
+        lines.append(f"| {row.title} | " + " | ".join(number(each / 1e3) for each in figures) + " |")
+    return [*lines, *(f"\n{line}" for line in missing(outcome))]
 
 
 def _rows(outcome: Outcome, variant: str) -> list[Row]:

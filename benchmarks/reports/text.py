@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.goals import Goal, goals
+from benchmarks.peers import BASELINE
 from benchmarks.results import KINDS, LATENCY, Outcome, Row, Settings
 from benchmarks.scenarios import SCENARIOS
 
@@ -35,6 +36,8 @@ LATENCIES: Final = (
 )  # fmt: skip
 FIGURES: Final = ("variant", "peer", "rounds", "median", "unit", "x baseline", "of rounds", "CPU caller", "CPU callee")
 """Headings of the tables of latencies and of everything else."""
+_BESIDE_OTHERS: Final = tuple("x baseline" if heading == "x Pipe" else heading for heading in LATENCIES)
+"""Of latencies that are not compared with Pipe's."""
 _TEXT_COLUMNS: Final = 2
 
 _MEASURES: Final[dict[str, Callable[[Row], Sequence[float]]]] = {
@@ -90,7 +93,8 @@ def tables(outcome: Outcome) -> list[tuple[Sequence[str], list[Row]]]:
     """Headings and rows: latencies, then all else."""
     latencies = [row for row in outcome.rows if row.samples and row.kind == LATENCY]
     others = [row for row in outcome.rows if row.samples and row.kind != LATENCY]
-    return [(headings, rows) for headings, rows in ((LATENCIES, latencies), (FIGURES, others)) if rows]
+    shown = LATENCIES if outcome.baseline in (BASELINE, "") else _BESIDE_OTHERS
+    return [(headings, rows) for headings, rows in ((shown, latencies), (FIGURES, others)) if rows]
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.results import Outcome, Settings
-from benchmarks.scenarios import crash_notice, idle, many_modules, start
+from benchmarks.scenarios import c_library, crash_notice, idle, many_modules, start
 from benchmarks.scenarios.round_trip import BUSY, FREE, PINNED
 from benchmarks.scenarios.throughput import EVENT, PIPELINED, SIZES, THREADS
 
@@ -38,4 +38,7 @@ SCENARIOS: Final = {
     start.NAME: Scenario("Start", start.run, start.steps),
     many_modules.NAME: Scenario("A hundred modules", many_modules.run, many_modules.steps),
     crash_notice.NAME: Scenario("How soon a death is noticed", crash_notice.run, crash_notice.steps),
+    c_library.NAME: Scenario(
+        "A call through the C library, beside the same from Python", c_library.run, c_library.steps
+    ),
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import logoscore
 
-__all__ = ["BuildError", "build"]
+__all__ = ["BuildError", "build", "compiler"]
 
 _HERE = Path(__file__).parent
 _SOURCES = ("embed.c", "bridge.c", "logos_core.c")
@@ -69,7 +69,7 @@ def build(output: Path, *, static: bool | None = None) -> list[Path]:
     for folder in ("lib/pkgconfig", "include", "bin"):
         (output / folder).mkdir(parents=True, exist_ok=True)
     core = output / "lib" / f"{_CORE}{_SUFFIX}"
-    _run([*_compiler(), *_flags(core), *_python_flags(static), *_extra("LDFLAGS")])
+    _run([*compiler(), *_flags(core), *_python_flags(static), *_extra("LDFLAGS")])
     client = core.with_name(f"{_CLIENT}{_SUFFIX}")
     client.unlink(missing_ok=True)
     client.symlink_to(core.name)
@@ -84,7 +84,12 @@ def build(output: Path, *, static: bool | None = None) -> list[Path]:
     return [core, client, pkg_config, header, host]
 
 
-def _compiler() -> list[str]:
+def compiler() -> list[str]:
+    """The command of the C compiler: ``CC``, the one that built this Python, or what a machine usually has.
+
+    Raises:
+        BuildError: there is none.
+    """
     wish = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     for command in (shlex.split(wish), ["cc"], ["gcc"], ["clang"]):
         if shutil.which(command[0]):
