@@ -4,6 +4,7 @@ Rules:
 
 * Results and events are queued by whoever brings them, and delivered only inside ``process_events`` or ``exec``, on the
   thread that calls these, each exactly once. The texts are those that existing clients match.
+* A thread that is about to pump reads the replies to its calls itself, for a moment: see ``session/own_replies.py``.
 * Once closed, nothing is delivered any more: what a callback points at may be gone with the app's interest in it.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +28,7 @@ from logoscore.errors import (
 )
 from logoscore.interface import Event
 from logoscore.json_values import ParametersError, as_text, event_text, parse_params
+from logoscore.session.own_replies import OwnReplies
 from logoscore.session.wire_errors import safe_text
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ _SUCCESS: Final = "Method call successful. Result: "
 _FAILURE: Final = "Method call returned invalid result: "
 _MOMENT: Final = 1e-4
 """Seconds; some two wake-ups of a thread."""
+_MOMENT_NS: Final = int(_MOMENT * 1e9)
 _NOTHING: Final = object()
 _ABSENT: Final = (UnknownModuleError, StateError, ModuleCrashedError)
 _OUT_OF_REACH: Final = (AuthenticationError, PermissionDeniedError, ChannelClosedError, ProtocolViolationError)
@@ -59,6 +63,7 @@ class Callbacks:
         self._listeners: list[Subscription] = []
         self._pending: set[object] = set()
         """Calls under way."""
+        self._own = OwnReplies()
         self._lock = threading.Lock()
 
     def call(self, plugin: str, method: str, params: Any, callback: Callback) -> None:
@@ -73,10 +78,14 @@ class Callbacks:
             self.tell(callback, 0, str(exc))
             return
         try:
-            pending = self._get_client(plugin).submit(method, *args)
+            reads = self._own.expected()
+            client = self._get_client(plugin)
+            pending = client.begin(method, *args) if reads else client.submit(method, *args)
         except Exception as exc:  # noqa: BLE001 - whatever it cannot begin with is what the callback is told
             self.tell(callback, 0, _not_begun(plugin, exc))
         else:
+            if reads:
+                self._own.add(pending)
             self._pending.add(pending)
             pending.add_done_callback(lambda call: self._settled(callback, call))
 
@@ -137,8 +146,9 @@ class Callbacks:
 
     def process_events(self) -> int:
         """Run what is due now; returns how many callbacks ran. What one raises is raised here, after it alone."""
+        began = time.monotonic_ns()
         count = quits = 0
-        due = self._first_due()
+        due = self._first_due(began)
         left = self._due.qsize()  # what callbacks bring about comes next time
         while due is not _NOTHING and not self._closed:
             if due is None:
@@ -149,15 +159,19 @@ class Callbacks:
             due, left = (self._next_due(0.0), left - 1) if left else (_NOTHING, 0)
         for _ in range(quits):
             self._due.put(None)
+        self._own.pumped(began)
         return count
 
-    def _first_due(self) -> Any:
+    def _first_due(self, began: int) -> Any:
         """What is due, or is so after a moment, in which whoever brings it gets the GIL.
 
         A program that pumps in a loop would else keep it from them: released and taken at once, the GIL goes to nobody
         else for 5 ms.
         """
-        return self._next_due(_MOMENT if self._pending or self._listeners else 0.0)
+        if not self._pending and not self._listeners:
+            return self._next_due(0.0)
+        self._own.read(began + _MOMENT_NS if self._due.empty() else began)
+        return self._next_due(_MOMENT)
 
     def _next_due(self, timeout: float) -> Any:
         try:
@@ -167,13 +181,19 @@ class Callbacks:
 
     def exec(self) -> int:
         """Run callbacks as they come, until :meth:`quit` or :meth:`close`; returns the code given there."""
-        while not self._closed and (due := self._due.get()) is not None:
-            if self._closed:
-                break
-            due()
+        with self._own.blocking():
+            while not self._closed and (due := self._wait_due()) is not None:
+                if self._closed:
+                    break
+                due()
         if self._closed:
             self._due.put(None)  # for another thread in here
         return self._code
+
+    def _wait_due(self) -> Any:
+        now = time.monotonic_ns()
+        self._own.read(now + _MOMENT_NS if self._due.empty() else now)
+        return self._due.get()
 
     def quit(self, code: int = 0) -> None:
         """Make :meth:`exec` return ``code``."""

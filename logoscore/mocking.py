@@ -77,6 +77,9 @@ class _Mocked:
     def abandon(self) -> None:
         pass
 
+    def read(self, call: Any, until: int) -> None:
+        pass
+
     def timed_out(self) -> LogosError:
         return StateError("a mock does not time out")
 

@@ -33,6 +33,9 @@ class Origin(Protocol):
     def abandon(self) -> None:
         """The call was cancelled: tell the callee."""
 
+    def read(self, call: Call, until: int) -> None:
+        """Read replies on this thread until ``call`` has its own or ``until``, unless another thread does."""
+
     def timed_out(self) -> LogosError:
         """The deadline passed: tell the callee; gives the error."""
 
@@ -86,6 +89,20 @@ class Call(QuietFuture, Waiter):
             import logging
 
             logging.getLogger("logoscore").exception("a done-callback of a call raised")
+
+    # for a thread that pumps
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is an outcome."""
+        return self.done()
+
+    def read(self, until: int) -> None:
+        """Wait for the outcome by reading replies, until ``until`` (monotonic ns), unless another thread reads them.
+
+        Whoever has begun a call with ``reads`` calls this soon, or nobody reads.
+        """
+        self._origin.read(self, until)
 
     def cancel(self) -> bool:
         """Give the call up; the callee is told. False if it has its outcome already."""

@@ -220,7 +220,19 @@ class LogosAPIClient(Connection):
         """
         return self._submit(method, args, None, timeout)
 
-    def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None) -> Call:
+    def begin(self, method: str, *args: Any) -> Call:
+        """:meth:`submit` for a thread that is soon going to call ``read()`` of what this returns: nobody else reads."""
+        return self._submit(method, args, None, None, reads=True)
+
+    def _submit(
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        timeout: float | None,
+        *,
+        reads: bool = False,
+    ) -> Call:
         from logoscore.session.call import Call
 
         running = running_call()
@@ -231,7 +243,7 @@ class LogosAPIClient(Connection):
         call = Call(_Request(self, link, call_id, method, timeout, deadline))
         try:
             if running is None:
-                link.start(call_id, call, frame, deadline, deadline)
+                link.start(call_id, call, frame, deadline, deadline, reads=reads)
             else:
                 with yield_turn():
                     link.start(call_id, call, frame, deadline, deadline)
@@ -343,6 +355,9 @@ class _Request(msgspec.Struct, eq=False):
     def abandon(self) -> None:
         self.link.forget(self.call_id)
         self.client._node.cancel(self.link.link, self.call_id)
+
+    def read(self, call: Call, until: int) -> None:
+        self.link.read(call, until)
 
     def timed_out(self) -> LogosError:
         self.client._node.cancel(self.link.link, self.call_id)

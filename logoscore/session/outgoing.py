@@ -28,7 +28,7 @@ from typing import Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, TransportError
 from logoscore.session.threads import LinkOwner
-from logoscore.session.waiters import Aside, ExpiredError, Nobody, SyncWaiter, Waiter
+from logoscore.session.waiters import Aside, ExpiredError, Nobody, Settles, SyncWaiter, Waiter
 from logoscore.session.wire_errors import summary
 from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
@@ -223,7 +223,7 @@ class CallLink:
             lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, _PROMOTION_SECONDS))
         self._followers.pop(waiter, None)
 
-    def _lead(self, waiter: SyncWaiter | None, deadline: int) -> None:
+    def _lead(self, waiter: Settles | None, deadline: int) -> None:
         """Read for everybody until ``waiter`` is settled (None: until nobody waits) or ``deadline`` passed."""
         receive, readable = self._receiver.receive, self._receiver.ring.readable
         pending = self._pending
@@ -296,13 +296,21 @@ class CallLink:
     # --- futures and streams ----------------------------------------------------------------------------------------
 
     def start(
-        self, call_id: int, waiter: Waiter, frame: bytes | list[bytes | memoryview], deadline: int, expiry: int
+        self,
+        call_id: int,
+        waiter: Waiter,
+        frame: bytes | list[bytes | memoryview],
+        deadline: int,
+        expiry: int,
+        *,
+        reads: bool = False,
     ) -> None:
         """Send a request whose replies go to ``waiter``, in the thread of whoever leads.
 
         Args:
             deadline: until when to wait for room.
             expiry: when to fail the waiter with TimeoutError's meaning; FOREVER: never.
+            reads: the caller is going to :meth:`read`. If he is the only one who waits, the pump need not be woken.
 
         Raises:
             TransportError: the system has no thread left that could read the reply; nothing was sent.
@@ -321,9 +329,23 @@ class CallLink:
             self._wake_pump()  # if the channel is closed, nobody else tells a new pump to end
             raise
         if not self._receiver.lock.locked():
-            self._wake_pump()
+            if not reads or len(self._pending) > 1:
+                self._wake_pump()
         elif expiry < self._lead_until:
             self._receiver.kick()  # the leader sleeps for too long
+
+    def read(self, waiter: Settles, until: int) -> None:
+        """Lead until ``waiter`` is settled or ``until`` has passed, unless somebody else does; then pass it on."""
+        lead = self._receiver.attempt
+        with lead as mine:
+            try:
+                if mine:
+                    self._lead(waiter, until)
+            finally:
+                if mine:
+                    lead.release()
+                    if self._pending:
+                        self._promote()
 
     def _add_expiry(self, expiry: int, call_id: int) -> None:
         with self._start_lock:

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 from logoscore.errors import ChannelClosedError, LogosError
 from logoscore.transport.receiver import Receiver
 
-__all__ = ["Aside", "ExpiredError", "Nobody", "SyncWaiter", "Waiter"]
+__all__ = ["Aside", "ExpiredError", "Nobody", "Settles", "SyncWaiter", "Waiter"]
 
 _MOST_ASIDE: Final = 64 << 20  # bytes; what comes then waits in the ring
+
+
+class Settles(Protocol):
+    """Whom a thread reads for."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for any more."""
 
 
 class Waiter:
