@@ -233,7 +233,7 @@ class CallLink:
             if (left := self._aside.take()) is not None:  # by a leader whom Ctrl-C tore away
                 self._deliver(left)
             while (not waiter.settled) if waiter is not None else pending:
-                data = receive(until)
+                data = receive(None if until >= FOREVER else until)
                 if data is not None:
                     self._deliver(data)
                     data = None  # it may have been lent memory
