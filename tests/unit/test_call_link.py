@@ -21,7 +21,7 @@ class _Future(Waiter):
 
 @pytest.fixture
 def link() -> CallLink:
-    channel: Any = SimpleNamespace(senders=[None], receivers=[None])
+    channel: Any = SimpleNamespace(senders=[SimpleNamespace()], receivers=[None])
     owner: Any = None
     return CallLink(1, "peer", channel, SAFE, owner)
 
