@@ -14,6 +14,7 @@ own (Ctrl-C reaches the app only, which unloads in order) and its own stdin and 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import subprocess
@@ -22,11 +23,13 @@ import sysconfig
 from collections.abc import Sequence
 from multiprocessing import context, popen_spawn_posix, process, reduction, spawn, util
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from logoscore.boot import HostProcess, main
 
 __all__ = ["HostCommand", "SpawnPopen", "StartedHost", "find_host", "host_python", "search_path", "start_host"]
+
+_ANSWER_SECONDS: Final = 30.0
 
 
 class StartedHost(Protocol):
@@ -64,9 +67,10 @@ class SpawnPopen(popen_spawn_posix.Popen):
 
     def _launch(self, process_obj: process.BaseProcess) -> None:
         payload = io.BytesIO()
+        preparation = _preparation_data(process_obj.name)
         context.set_spawning_popen(self)
         try:
-            reduction.dump(_preparation_data(process_obj.name), payload)
+            reduction.dump(preparation, payload)
             reduction.dump(process_obj, payload)
         finally:
             context.set_spawning_popen(None)
@@ -78,6 +82,8 @@ class SpawnPopen(popen_spawn_posix.Popen):
             opened += [child_reads, parent_writes]
             command = spawn.get_command_line(pipe_handle=child_reads)
             command[0] = host_python()
+            if "dir" not in preparation:  # imports fail in some Pythons (3.13.0) if they look in a folder that is gone
+                command.insert(1, "-P")
             self._fds.extend([child_reads, child_end, process_obj.control_fd])  # type: ignore[attr-defined]  # not in typeshed
             self.pid = _start(command, self._fds, process_obj.stderr_fd)  # type: ignore[attr-defined]
             self.sentinel = sentinel
@@ -134,7 +140,8 @@ class _SpawnedHost:
 
 def host_python() -> str:
     """A real Python interpreter of this installation, also where ``sys.executable`` is none (an embedding program)."""
-    if sys.executable and "python" in Path(sys.executable).name.lower() and os.access(sys.executable, os.X_OK):
+    named = sys.executable and "python" in Path(sys.executable).name.lower() and os.access(sys.executable, os.X_OK)
+    if named and _is_of_our_version(sys.executable):
         return sys.executable
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     bindir = sysconfig.get_path("scripts")
@@ -144,6 +151,25 @@ def host_python() -> str:
             if os.access(candidate, os.X_OK):
                 return str(candidate)
     return sys.executable or version
+
+
+@functools.cache
+def _is_of_our_version(executable: str) -> bool:
+    """Whether ``executable`` runs the Python that we are.
+
+    Where a program embeds Python, CPython guesses ``sys.executable``: the first ``python3`` on the PATH, of any version.
+    """
+    with contextlib.suppress(OSError):
+        if os.path.samefile("/proc/self/exe", executable):  # noqa: PTH121 - no Path for each host
+            return True
+    command = [executable, "-I", "-S", "-c", "import sys; print(sys.hexversion, sys.implementation.cache_tag)"]
+    try:
+        told = subprocess.run(  # noqa: S603 - what would be run as a host anyway
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_ANSWER_SECONDS
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return told.decode(errors="replace").split() == [str(sys.hexversion), sys.implementation.cache_tag]
 
 
 # --- by host_entry.py -----------------------------------------------------------------------------------------------
