@@ -45,7 +45,7 @@ class Core:
     Args:
         plugins_dir: a directory of module folders, or several.
         entry_points: whether modules of installed distributions are known too.
-        persistence_dir: where modules may keep files, each in a folder of its own; None: nowhere.
+        persistence_dir: where modules and the app may keep files, each in a folder of its own; None: nowhere.
         policy: who may reach whom: ``policy(request) -> bool | Decision | None`` with ``request.requester`` and
             ``request.target``; None, and a policy that returns None, mean the default policy.
         default_timeout: seconds for calls that do not say.

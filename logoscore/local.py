@@ -31,6 +31,7 @@ class LocalParty:
     Args:
         transparent: whether LogosErrors of its methods keep their class at the caller.
         buffer_memory: bytes that it may lend.
+        persistence_path: see :class:`LogosAPI`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class LocalParty:
         spinner: Spinner,
         transparent: bool,
         buffer_memory: int = 0,
+        persistence_path: str | None = None,
     ) -> None:
         self.party = Party(name, new_token(), self._deliver)
         self._node = Node(
@@ -54,7 +56,7 @@ class LocalParty:
         )
         self._node.tokens.save(CAPABILITY_MODULE, self.party.token)
         self._node.tokens.hold(CAPABILITY_MODULE, self.party.token)
-        self.api = LogosAPI(self._node, metadata=None, instance_id=uuid.uuid4().hex, persistence_path=None)
+        self.api = LogosAPI(self._node, instance_id=uuid.uuid4().hex, persistence_path=persistence_path)
         brokerage.add(self.party)
 
     def _deliver(self, message: Any, descriptors: Sequence[int] = ()) -> None:

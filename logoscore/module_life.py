@@ -217,7 +217,6 @@ class ModuleLife:
 
     def _bootstrap(self, record: ModuleRecord, changes: m.Changes | None) -> m.Bootstrap:
         spec, settings = record.spec, self.settings
-        persistence = settings.persistence_dir / record.name if settings.persistence_dir is not None else None
         return m.Bootstrap(
             name=record.name,
             instance=record.instance or "",
@@ -228,7 +227,7 @@ class ModuleLife:
             main=spec.main,
             pickled=record.pickled,
             include=tuple(str(path) for path in spec.include),
-            persistence_path=str(persistence) if persistence is not None else None,
+            persistence_path=settings.persistence_path(record.name),
             default_timeout=settings.default_timeout,
             spin_microseconds=settings.spin_microseconds,
             state=_take_state(record),

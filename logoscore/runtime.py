@@ -101,7 +101,13 @@ class Runtime:
         spinner = Spinner(self.settings.spin_microseconds)
         for name, transparent in ((CORE, False), (CORE_MANAGER, True)):
             self._parties[name] = LocalParty(
-                name, self.brokerage, self.settings.default_timeout, spinner, transparent, lendable
+                name,
+                self.brokerage,
+                self.settings.default_timeout,
+                spinner,
+                transparent,
+                lendable,
+                self.settings.persistence_path(name),
             )
         manager = CoreManager(self)
         self._parties[CORE_MANAGER].expose(manager)

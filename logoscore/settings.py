@@ -53,6 +53,10 @@ class Settings:
     buffer_memory: int = 0
     """Bytes that each party may lend."""
 
+    def persistence_path(self, name: str) -> str | None:
+        """The folder in which ``name`` may keep files, if there is one for anybody."""
+        return None if self.persistence_dir is None else str(self.persistence_dir / name)
+
 
 def default_buffer_memory() -> int:
     """A quarter of the machine's memory, at most 4 GiB."""

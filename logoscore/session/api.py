@@ -48,17 +48,17 @@ class LogosAPI:
     ) -> None:
         if isinstance(node, str):
             of_app = _api_of_app(node)
-            node, instance_id = of_app._node, of_app.instance_id
+            node, instance_id, persistence_path = of_app._node, of_app.instance_id, of_app._persistence_path
         self._node: Node = node
         self.name = self._node.name
         self.metadata = metadata
         self.instance_id: str = instance_id
         self._include = include
-        self._persistence_path = persistence_path
+        self._persistence_path: str | None = persistence_path
 
     @property
     def persistence_path(self) -> Path | None:
-        """A folder of this module's own, made when first asked for; None if the app gave no ``persistence_dir``."""
+        """A folder of my own, made when first asked for; None if the app gave no ``persistence_dir``."""
         if self._persistence_path is None:
             return None
         from pathlib import Path  # not in every host's start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,15 @@ def test_the_apps_own_api_by_its_name() -> None:
     logoscore.cleanup()
     with pytest.raises(StateError):
         api.get_client("core_manager").call("getLoadedPlugins")
+
+
+def test_the_app_may_keep_files_too(tmp_path: Path) -> None:
+    with Core(entry_points=False, persistence_dir=tmp_path / "kept") as core:
+        folder = core.api.persistence_path
+        assert folder is not None
+        assert (folder, folder.is_dir()) == (tmp_path / "kept" / "core", True)
+    with Core(entry_points=False) as core:
+        assert core.api.persistence_path is None
 
 
 def test_all_that_a_core_does_with_modules_is_a_function_too() -> None:
