@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __APPLE__
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#else
+extern char **environ;
+#endif
+
 typedef struct {
     LogosCallback function;
     void *user_data;
@@ -288,5 +295,25 @@ void logos_set_arguments(int argc, char **argv)
     if (logos_started_here && !complete)
         failed("initialize");
     Py_XDECREF(arguments);
+    logos_leave(&visit);
+}
+
+void logos_take_environment(void)
+{
+    Visit visit;
+    if (!logos_enter(&visit))
+        return;
+    PyObject *entries = PyList_New(0);
+    bool complete = entries != NULL;
+    for (char **each = environ; complete && each != NULL && *each != NULL; each++) {
+        PyObject *entry = PyBytes_FromString(*each);
+        complete = entry != NULL && PyList_Append(entries, entry) == 0;
+        Py_XDECREF(entry);
+    }
+    PyObject *result = complete ? PyObject_CallMethod(logos_bridge, "take_environment", "O", entries) : NULL;
+    if (result == NULL)
+        failed("start");
+    Py_XDECREF(result);
+    Py_XDECREF(entries);
     logos_leave(&visit);
 }

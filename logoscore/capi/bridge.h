@@ -17,5 +17,6 @@ char **logos_names(const char *function, const char *kinds, ...);              /
 
 char *logos_last_error(void);                                                  /* malloc, or NULL */
 void logos_set_arguments(int argc, char **argv);
+void logos_take_environment(void);                                             /* what the program has set meanwhile */
 
 #endif

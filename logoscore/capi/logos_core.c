@@ -48,6 +48,7 @@ void logos_core_set_module_transports(const char *module_name, const char *trans
 
 void logos_core_start(void)
 {
+    logos_take_environment(); /* clients set LOGOS_HOST_PATH after init */
     logos_done("start", "");
 }
 

@@ -47,6 +47,7 @@ LOGOS_API void logos_core_set_access_policy(const char *policy_json);
 /* [{"protocol": "local"}], NULL or "": modules are reached over shared memory; other wishes are an error. */
 LOGOS_API void logos_core_set_module_transports(const char *module_name, const char *transport_set_json);
 
+/* What the environment says now counts (LOGOS_HOST_PATH, say). */
 LOGOS_API void logos_core_start(void);
 
 /* Deliver callbacks as they come due, until quit or cleanup; returns the code given to quit. */

@@ -34,6 +34,16 @@ def test_a_host_path_that_is_absent_is_ignored(library: Path, modules: Path, tmp
     assert "LOGOS_HOST_PATH=/nowhere/logos_host does not exist" in client.err
 
 
+def test_what_is_set_between_init_and_start_counts(
+    library: Path, modules: Path, tmp_path: Path, launch: Launch
+) -> None:
+    program = compile_c(CLIENTS / "environment.c", library, tmp_path / "environment")
+    client = launch([program, library / "lib" / "liblogos_core.so", modules])
+    assert client.finish() == "done\n"
+    for path in ("/nowhere/first", "/nowhere/second"):
+        assert f"LOGOS_HOST_PATH={path} does not exist" in client.err
+
+
 def test_eight_threads(library: Path, modules: Path, tmp_path: Path, launch: Launch) -> None:
     program = compile_c(CLIENTS / "threads.c", library, tmp_path / "threads")
     client = launch([program, library / "lib" / "liblogos_core.so", modules, "16"])
