@@ -149,7 +149,7 @@ def invalid(reason: str) -> Outcome:
     return check
 
 
-def not_loaded(what: str, type_name: str | None = None, *words: str) -> Outcome:
+def not_loaded(what: str, type_name: str | None = None, *words: str, note: str = "") -> Outcome:
     """ModuleLoadError: with the end of the process, or what its code raised and where."""
 
     def check(cell: Cell, _: Any, error: BaseException | None) -> None:
@@ -158,6 +158,8 @@ def not_loaded(what: str, type_name: str | None = None, *words: str) -> Outcome:
         assert str(error).startswith(f"module 'frail' could not be loaded: {what}"), error
         if type_name is not None:
             assert f", in {cell.method}" in str(error.remote_traceback)
+            assert re.search(r" \(\S+/frail\.py:\d+, in [^)]+\)", str(error)), error
+        assert note in str(error)
         assert_words(error, words)
         assert cell.core.get_plugin_info("frail").state == "known"
 

@@ -94,7 +94,7 @@ TABLE: list[tuple[str, str, Outcome]] = [
     ("memory", "item", not_sent("item", TRAP, f"{READING}MemoryError")),
     ("memory", "dataclass struct", invalid("MemoryError")),
     ("memory", "callback", logged("MemoryError")),
-    ("memory", LOADING, not_loaded(f"MemoryError: {OUT}", "MemoryError")),
+    ("memory", LOADING, not_loaded("MemoryError: (", "MemoryError", note=OUT)),
     #
     ("base", f"{METHODS} {RAISING} pickle about_to_unload save_state", raised("Stop", "deliberate")),
     ("base", "result async-result", not_sent("result", None, "Stop")),
