@@ -83,7 +83,7 @@ def process_path(path: str | os.PathLike[str]) -> ModuleSpec:
     metadata = read_metadata(file)
     _check_name(metadata, folder.name, "folder", file)
     _check_main(metadata, folder, file)
-    include = _included(metadata, folder, file)
+    include = _included(metadata, folder)
     return ModuleSpec(metadata.name, metadata, "directory", folder, metadata.main or "", None, include)
 
 
@@ -232,12 +232,9 @@ def _check_main(metadata: Metadata, folder: Path, file: Path) -> None:
         raise metadata_error(file, "main", f"{place} leads out of the module's folder, to {target.resolve()}")
 
 
-def _included(metadata: Metadata, folder: Path, file: Path) -> tuple[Path, ...]:
-    paths = tuple(folder / entry for entry in metadata.include)
-    for index, path in enumerate(paths):
-        if not path.exists():
-            raise metadata_error(file, f"include[{index}]", f"{metadata.include[index]} does not exist")
-    return paths
+def _included(metadata: Metadata, folder: Path) -> tuple[Path, ...]:
+    """Where the files are, or would be: what is missing is missed by who installs the module, or by its own code."""
+    return tuple(folder / entry for entry in metadata.include)
 
 
 # --- distributions --------------------------------------------------------------------------------------------------
@@ -304,7 +301,7 @@ def _of_entry_point(point: EntryPoint, distribution: str) -> ModuleSpec:
     file = folder / METADATA_FILE
     metadata = read_metadata(file)
     _check_name(metadata, point.name, "entry point", file)
-    main, include = f"{match['module']}:{match['cls']}", _included(metadata, folder, file)
+    main, include = f"{match['module']}:{match['cls']}", _included(metadata, folder)
     return ModuleSpec(metadata.name, metadata, "distribution", folder, main, distribution, include)
 
 

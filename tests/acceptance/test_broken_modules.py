@@ -136,7 +136,6 @@ METADATA: dict[str, tuple[Put, str | None, str]] = {
     "dependency of wrong type": (keys(dependencies=["good", 5]), "dependencies[1]", "string"),
     "dependency of wrong range": (keys(dependencies=["good>>1"]), "dependencies[0]", ">>1"),
     "capabilities of wrong type": (keys(capabilities={"a": 1}), "capabilities", "list"),
-    "include that is not there": (keys(include=["nowhere.so"]), "include[0]", "nowhere.so"),
     "include that climbs": (keys(include=["../../etc/passwd"]), "include[0]", "../../etc/passwd"),
     "main of wrong type": (keys(main=7), "main", "string"),
     "main without a class": (keys(main="bad.py"), "main", "bad.py"),

@@ -187,3 +187,22 @@ def test_reload_brings_dependents_back(core: Core) -> None:
     assert core.get_plugin_info("d_base").pid != pids["d_base"]
     assert left.call("ping") == "d_left"
     assert set(DIAMOND) <= set(core.get_loaded_plugins())
+
+
+def test_the_seeds_own_example_of_metadata_loads(plugins: Path) -> None:
+    """Its files for an installer are not there, and nobody misses them."""
+    write_module(
+        plugins,
+        "module_name",
+        version="1.0.0",
+        description="Module description",
+        author="Author name",
+        type="core",
+        dependencies=["required_module_name"],
+        capabilities=["capability_provided"],
+        include=["external_lib.so", "resources/"],
+    )
+    write_module(plugins, "required_module_name")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        assert core.load_plugin("module_name").call("ping") == "module_name"
+        assert set(core.get_loaded_plugins()) >= {"module_name", "required_module_name"}
