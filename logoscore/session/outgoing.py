@@ -26,7 +26,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from logoscore.errors import LogosError, ProtocolViolationError, TransportError
+from logoscore.errors import LogosError, ProtocolViolationError
+from logoscore.session.pump import LOOK_SECONDS, Pump
 from logoscore.session.threads import LinkOwner
 from logoscore.session.waiters import Aside, ExpiredError, Nobody, Settles, SyncWaiter, Waiter
 from logoscore.session.wire_errors import summary
@@ -44,8 +45,6 @@ _SLACK: Final = 64
 _DELIVERIES_A_LOOK: Final = 64
 _FINISH_SECONDS: Final = 5.0
 _ROOM: Final = 0  # no call has this id: somebody waits for room
-#: Whoever waits for the lead looks by himself now and then: Ctrl-C may have torn a leader away before it passed it on.
-_PROMOTION_SECONDS: Final = 0.5
 
 
 class CallLink:
@@ -74,10 +73,8 @@ class CallLink:
         self._delivering = 0  # the thread that hands a reply to its waiter
         self._aside = Aside()
         self.sender.meanwhile = self._see_to_reading
-        self._pump: threading.Thread | None = None
-        self._pump_rests = threading.Lock()  # the pump sleeps on it; released: it is to look for work
-        self._pump_rests.acquire()
-        self._start_lock = threading.Lock()
+        self._pump = Pump(peer, owner, self._lead_for_futures, self._pending.__len__)
+        self._expiry_lock = threading.Lock()
         self.next_id: Callable[[], int] = self._ids.__next__
 
     @property
@@ -188,9 +185,8 @@ class CallLink:
                 self._end_by(error)
         elif not self._receiver.lock.locked():
             self._pending[_ROOM] = Nobody()
-            if self._pump is None:
-                self._start_pump()
-            self._wake_pump()
+            self._pump.start()
+            self._pump.wake()
 
     def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
         lead = self._receiver.attempt
@@ -220,7 +216,7 @@ class CallLink:
         self._followers[waiter] = None
         # Whoever settles us from here on sees the lock; whoever led before it may have gone without seeing us.
         if not waiter.settled and self._receiver.lock.locked():
-            lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, _PROMOTION_SECONDS))
+            lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, LOOK_SECONDS))
         self._followers.pop(waiter, None)
 
     def _lead(self, waiter: Settles | None, deadline: int) -> None:
@@ -290,8 +286,7 @@ class CallLink:
             if not follower.settled:
                 follower.wake()
                 return
-        if self._pump is not None:
-            self._wake_pump()
+        self._pump.wake()
 
     # --- futures and streams ----------------------------------------------------------------------------------------
 
@@ -316,8 +311,8 @@ class CallLink:
             TransportError: the system has no thread left that could read the reply; nothing was sent.
             LogosError, TimeoutError: as :meth:`send`.
         """
-        if self._pump is None:
-            self._start_pump()
+        if self._pump.thread is None:
+            self._pump.start()
         self._pending[call_id] = waiter
         if expiry < FOREVER:
             self._add_expiry(expiry, call_id)
@@ -326,11 +321,11 @@ class CallLink:
                 self.send(frame, deadline)
         except BaseException:
             self._pending.pop(call_id, None)
-            self._wake_pump()  # if the channel is closed, nobody else tells a new pump to end
+            self._pump.wake()  # if the channel is closed, nobody else tells a new pump to end
             raise
         if not self._receiver.lock.locked():
             if not reads or len(self._pending) > 1:
-                self._wake_pump()
+                self._pump.wake()
         elif expiry < self._lead_until:
             self._receiver.kick()  # the leader sleeps for too long
 
@@ -348,7 +343,7 @@ class CallLink:
                         self._promote()
 
     def _add_expiry(self, expiry: int, call_id: int) -> None:
-        with self._start_lock:
+        with self._expiry_lock:
             if len(self._expiries) <= 2 * len(self._pending) + _SLACK:
                 heapq.heappush(self._expiries, (expiry, call_id))
                 return
@@ -362,40 +357,23 @@ class CallLink:
         """Nobody waits for this call any more."""
         self._pending.pop(call_id, None)
 
-    def _start_pump(self) -> None:
-        with self._start_lock:
-            if self._pump is None:
-                try:
-                    self._pump = self._owner.threads.start(self._run_pump, f"logos-pump-{self.peer}")
-                except RuntimeError as exc:
-                    raise TransportError(f"no thread can be had for the replies of {self.peer}: {exc}") from exc
-
-    def _wake_pump(self) -> None:
-        if self._pump_rests.locked():
-            try:
-                self._pump_rests.release()
-            except RuntimeError:
-                pass  # somebody else woke it at the same moment
-
-    def _run_pump(self) -> None:
+    def _lead_for_futures(self) -> bool:
+        """The work of the pump. False if the channel is closed, and nobody waits any more."""
         lead = self._receiver.lock
-        while True:
-            self._pump_rests.acquire(timeout=_PROMOTION_SECONDS if self._pending else -1)
-            while self._pending and lead.acquire(False):
-                try:
-                    self._lead(None, FOREVER)
-                except BaseException as exc:  # noqa: BLE001 - no memory, or a defect of ours: nobody else would read
-                    what = f"the replies of {self.peer} cannot be read: {summary(exc)}{self._owner.limits.note(exc)}"
-                    self._close_by(ProtocolViolationError(what))
-                finally:
-                    lead.release()
-            if self.error is not None and not self._pending:
-                return
+        while self._pending and lead.acquire(False):
+            try:
+                self._lead(None, FOREVER)
+            except BaseException as exc:  # noqa: BLE001 - no memory, or a defect of ours: nobody else would read
+                what = f"the replies of {self.peer} cannot be read: {summary(exc)}{self._owner.limits.note(exc)}"
+                self._close_by(ProtocolViolationError(what))
+            finally:
+                lead.release()
+        return self.error is None or bool(self._pending)
 
     def _expire(self) -> None:
         now = _now()
         expired = []
-        with self._start_lock:
+        with self._expiry_lock:
             while self._expiries and self._expiries[0][0] <= now:
                 expired.append(heapq.heappop(self._expiries)[1])
         for call_id in expired:
@@ -421,18 +399,13 @@ class CallLink:
         # The leader was woken and leaves soon; unless Ctrl-C tore it away.
         if not lead.acquire(timeout=_FINISH_SECONDS):
             self._fail_all(self._receiver.closed_error())
-            self._wake_pump()  # for its end
+            self._pump.wake()  # for its end
             return
         try:
             self._lead(None, FOREVER)
         finally:
             lead.release()
-        with self._start_lock:
-            pump = self._pump
-        if pump is not None:
-            self._wake_pump()
-            # It may be inside a done-callback that never returns; dispose() waits for locks only.
-            pump.join(_FINISH_SECONDS)
+        self._pump.end(_FINISH_SECONDS)  # dispose() waits for locks only
         self.channel.dispose()
 
     def _fail_all(self, error: LogosError) -> None:
