@@ -64,6 +64,8 @@ def mismatch(error: msgspec.ValidationError, value: Any, hint: Any) -> tuple[str
         if got is not None:
             name = type(value).__name__ if whole and got[1] in _CONTAINERS else _PYTHON.get(got[1], got[1])
             reason = f"{reason[: got.start()]}, got `{name}`"
+    if not reason and error.__cause__ is not None:  # a record's own check, which said nothing more
+        reason = type(error.__cause__).__name__
     if place is None:
         return "", reason
     return place["path"], f"key: {reason}" if place["key"] else reason

@@ -157,7 +157,7 @@ def test_result_put_together(shared_core: Core, calm: LogosAPIClient, error: typ
     finally:
         planned.clear()
     if isinstance(caught.value, LogosError):
-        assert "frail.made(): result" in str(caught.value)
+        assert str(caught.value) == "frail.made(): the result does not fit the interface: result: ValueError"
     assert view.made() == Made(1)
 
 

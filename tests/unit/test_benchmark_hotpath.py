@@ -23,10 +23,11 @@ def count(times: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, in
     monkeypatch.setattr(counting, "WAITS_AT", f"{__name__}.work")
     tally = Tally()
     tally.start()
-    work(times)
-    tally.mark()
+    for _ in range(2):
+        work(times)
+        tally.mark()
     tally.stop()
-    return tally.rounds[0]
+    return tally.rounds[-1]  # Python 3.13 counts the instructions of what is called for the second time
 
 
 def test_calls_and_instructions_are_counted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
