@@ -131,9 +131,8 @@ class Lifecycle:
             dependents = self.registry.all_dependents()
             order = unload_order(name, dependents)
             if len(order) > 1 and not with_dependents:
-                raise DependencyError(
-                    f"{name!r} cannot be unloaded alone: {', '.join(order[:-1])} depend on it", module=name
-                )
+                needed_by = ", ".join(order[:-1])
+                raise DependencyError(f"{name!r} cannot be unloaded alone: needed by {needed_by}", module=name)
             if record.state in {RESTARTING, GAVE_UP}:
                 record.advance("unload")
                 order.remove(name)

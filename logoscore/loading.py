@@ -102,9 +102,9 @@ def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
     ]
     if len(classes) != 1:
         found = ", ".join(sorted(cls.__name__ for cls in classes)) or "none"
+        advice = "Name the right one with the metadata key 'main'" if classes else "Derive the module's class from it"
         raise ModuleLoadError(
-            f"{name}: {code.__file__} must define one PluginInterface subclass; found: {found}. "
-            f"Name the right one with the metadata key 'main'",
+            f"{name}: {code.__file__} must define one PluginInterface subclass; found: {found}. {advice}",
             module=name,
         )
     return classes[0]

@@ -81,11 +81,12 @@ class ModuleLife:
             if begun is not None:
                 begun()
             self._bring_up(record)
-        except BaseException:
+        except BaseException as exc:
             with self.registry.lock:
                 if record.state == LOADING:
                     record.host = record.pid = record.token = None
                     record.advance("failed")
+                    record.load_failure = f"{type(exc).__name__}: {exc}".partition("; its last words:")[0]
             raise
         finally:
             self._has_come_up()

@@ -108,6 +108,8 @@ class ModuleRecord:
     """Set while the state is not a passing one (loading, unloading), and everybody has heard of a crash."""
     left_restarting: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set while it does not wait for its restart."""
+    load_failure: str | None = None
+    """Why its last load failed, if it did."""
     saved_state: bytes | None = field(default=None, repr=False)
     """What its ``save_state`` returned at a reload, encoded, until ``restore_state`` gets it."""
 
@@ -123,6 +125,8 @@ class ModuleRecord:
     def standing(self) -> str:
         """Its state as the end of a sentence that begins with its name."""
         why = f" ({self.last_exit})" if self.state in ENDED and self.last_exit else ""
+        if self.state == KNOWN and self.load_failure is not None:
+            why = f"; its last load failed: {self.load_failure}"
         return f"{_WORDS[self.state]}{why}"
 
     def advance(self, happening: str) -> None:
@@ -135,6 +139,8 @@ class ModuleRecord:
         if after is None:
             raise StateError(f"{self.name} {self.standing}: {happening!r} cannot happen now")
         self.state = after
+        if after == LOADED:
+            self.load_failure = None
         _set(self.settled, after not in {LOADING, UNLOADING})
         _set(self.left_restarting, after != RESTARTING)
 

@@ -68,6 +68,7 @@ class CoreRights:
 
             logging.getLogger("logoscore").exception("the policy raised; %s may not reach %s", requester, target)
             answer = Decision(False, f"the policy raised {type(exc).__name__}")
+        answer = _understood(answer, requester, target)
         decision = decide(request) if answer is None else answer
         if not decision:
             reason = decision.reason if isinstance(decision, Decision) else "the policy said no"
@@ -85,3 +86,16 @@ class CoreRights:
             return self._registry.get(name).spec.metadata
         except UnknownModuleError:
             return None
+
+
+def _understood(answer: Any, requester: str, target: str) -> bool | Decision | None:
+    """A policy's answer; whatever else is none is a no. Not whatever is true: a coroutine is, for one."""
+    if answer is None or isinstance(answer, (bool, Decision)):
+        return answer
+    import logging
+
+    if hasattr(answer, "close"):
+        answer.close()  # a coroutine that nobody awaits says so later, at some other place
+    reason = f"the policy answered with a {type(answer).__name__}, which is neither bool nor Decision nor None"
+    logging.getLogger("logoscore").error("%s; %s may not reach %s", reason, requester, target)
+    return Decision(False, reason)

@@ -127,8 +127,9 @@ class Listener:
             except StopIteration:
                 return None
             except ModuleCrashedError as error:
+                what, _, _ = str(error).partition("; its last words:")  # whoever logs these, does so once
                 logging.getLogger("logoscore").warning(
-                    "%r waits until its module is loaded again: %s", subscription, error
+                    "%r waits until its module is loaded again: %s", subscription, what
                 )
                 if subscription.over:  # (of a party that ended so)
                     return None

@@ -45,8 +45,9 @@ class Subscription:
     read on until there is room, and in the end its ``trigger`` waits; if that takes longer than its deadline, it cuts this
     process off. All subscriptions of one party to one publisher share the way by which its events come. So while there
     are others, a full one with ``"block"`` holds back as many events more (``pending`` may be up to twice ``maxsize``);
-    then the others wait for it, at most half of the default timeout in a row; then it ends: what waits is still delivered,
-    after that comes ChannelClosedError. ``"drop_oldest"`` and ``"drop_newest"`` lose events and count them in ``dropped``,
+    then the others wait for it, at most half of the default timeout until it has caught up; then it ends: what waits is
+    still delivered, after that comes ChannelClosedError. ``"drop_oldest"`` and ``"drop_newest"`` lose events and count them
+    in ``dropped``,
     ``"disconnect"`` ends at once, as above.
 
     Iterate (``for event in subscription``, ``async for``), or wait for one with :meth:`get`. Iteration ends when the
@@ -84,6 +85,7 @@ class Subscription:
         self._events: deque[Event] = deque()
         self.listener: Listener | None = None  # whose callback takes the events
         self.changed = threading.Condition()
+        self._full_since: float | None = None  # and others have to wait for it
         self._waiting = 0  # threads that wait for an event, or for room: there may be none, and telling nobody costs
         self._error: LogosError | None = None
         self._cancelled = False
@@ -106,9 +108,11 @@ class Subscription:
             patience: seconds that it may do so; then this one ends.
         """
         with self.changed:
-            if self._over() or (len(self._events) >= self.maxsize and not self._make_room(others, patience)):
+            if len(self._events) < self.maxsize:
+                self._full_since = None  # it has caught up
+            elif self._over() or not self._make_room(others, patience):
                 return
-            if self._cancelled or self._error is not None:
+            if self._over():
                 return
             self._events.append(self.marked(event))
             self._wake()
@@ -135,7 +139,6 @@ class Subscription:
         return False
 
     def _wait_for_room(self, others: Callable[[Subscription], bool], patience: float) -> bool:
-        left = patience
         self._waiting += 1  # before we look: who takes an event afterwards tells us
         try:
             while True:
@@ -143,12 +146,15 @@ class Subscription:
                 limit = 2 * self.maxsize if held_up else self.maxsize
                 if len(self._events) < limit or self._over():
                     return True
-                if held_up and left <= 0:
+                now = time.monotonic()
+                if not held_up:
+                    self._full_since = None
+                elif self._full_since is None:
+                    self._full_since = now
+                left = _LOOK_SECONDS if self._full_since is None else patience - (now - self._full_since)
+                if left <= 0:
                     return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
-                began = time.monotonic()
-                self.changed.wait(min(left, _LOOK_SECONDS) if held_up else _LOOK_SECONDS)
-                if held_up:
-                    left -= time.monotonic() - began
+                self.changed.wait(min(left, _LOOK_SECONDS))
         finally:
             self._waiting -= 1
 

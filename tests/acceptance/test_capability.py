@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from acceptance.support import MODULES, raises_remotely, write_module
-from logoscore import Core
+from logoscore import Core, hookimpl
 from logoscore.errors import (
     InvalidArgumentsError,
     ModuleNotLoadedError,
@@ -159,6 +159,35 @@ def test_policy_that_raises_lets_nobody_in(plugins: Any) -> None:
         with raises_remotely("PermissionDeniedError") as caught:
             caller.call("reach", "target")
         assert "caller" in str(caught.value)
+        assert core.get_client("target").call("ping") == "target"
+
+
+async def asynchronous(_: Any) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("answer", [asynchronous, lambda _: "no", lambda _: 5, lambda _: [False], lambda _: 0])
+@pytest.mark.parametrize("as_hook", [False, True])
+def test_policy_whose_answer_is_none_lets_nobody_in(plugins: Any, answer: Any, as_hook: bool) -> None:
+    """Most of these are true in a condition: a coroutine, too, that would have said no."""
+    write_module(plugins, "target")
+    write_module(plugins, "caller", CALLS_TARGET, calls=["target"])
+
+    def policy(request: Any) -> Any:
+        return answer(request) if request.requester == "caller" else None
+
+    class Hook:
+        @hookimpl
+        def logos_check_access(self, request: Any) -> Any:
+            return policy(request)
+
+    options: dict[str, Any] = {"plugins": [Hook()]} if as_hook else {"policy": policy}
+    with Core(plugins_dir=plugins, entry_points=False, **options) as core:
+        core.load_plugin("target")
+        caller = core.load_plugin("caller")
+        with raises_remotely("PermissionDeniedError") as caught:
+            caller.call("reach", "target")
+        assert "neither bool nor Decision nor None" in str(caught.value)
         assert core.get_client("target").call("ping") == "target"
 
 

@@ -14,7 +14,14 @@ from helpers import Holdings, descendants, wait_until
 
 from acceptance.support import MODULES, write_module
 from logoscore import Core, PluginInterface, invokable
-from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleLoadError, StateError
+from logoscore.errors import (
+    ChannelClosedError,
+    LogosError,
+    ModuleCrashedError,
+    ModuleLoadError,
+    ModuleNotLoadedError,
+    StateError,
+)
 
 BUILTINS = ["capability_module", "core_manager"]
 INIT_RAISES = """
@@ -219,3 +226,23 @@ def test_core_works_from_any_thread(core: Core) -> None:
     thread.start()
     thread.join()
     assert answers == [7, BUILTINS]
+
+
+def test_after_a_reload_that_failed_calls_say_why(plugins: Path) -> None:
+    folder = write_module(plugins, "ping")
+    source = folder / "ping.py"
+    good = source.read_text(encoding="utf-8")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        client = core.load_plugin("ping")
+        source.write_text("def broken(:", encoding="utf-8")
+        with pytest.raises(ModuleLoadError):
+            core.reload_plugin("ping")
+        with pytest.raises(ModuleNotLoadedError, match=r"its last load failed: ModuleLoadError: .*SyntaxError"):
+            client.call("ping")
+        source.write_text(good, encoding="utf-8")
+        core.load_plugin("ping")
+        assert client.call("ping") == "ping"
+        core.unload_plugin("ping")
+        with pytest.raises(ModuleNotLoadedError) as caught:
+            client.call("ping")
+        assert "failed" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -64,6 +65,30 @@ def test_one_full_subscription_does_not_starve_the_others(tmp_path: Path) -> Non
         assert [full.get(5).data[0] for _ in range(10)] == list(range(10))
         with pytest.raises(ChannelClosedError, match=r"evil\.fired fell behind: 10 events wait, and for 2 s others"):
             full.get(5)
+
+
+def test_a_slow_callback_does_not_take_its_neighbours_with_it(tmp_path: Path) -> None:
+    """It goes on all the time, and never catches up: it ends, not the way that all events of this publisher come by."""
+    with parties(tmp_path, core={"default_timeout": 4.0}) as (_, evil, _, _):
+        resting = threading.Event()
+        slow = evil.subscribe("fired", maxsize=5)
+
+        def take_slowly() -> None:
+            with contextlib.suppress(ChannelClosedError):
+                for _ in slow:
+                    resting.wait(0.05)
+
+        taker = threading.Thread(target=take_slowly)
+        taker.start()
+        heard: list[int] = []
+        evil.on_event("fired", lambda event: heard.append(event.data[0]))
+        evil.call("fire", 20_000, timeout=60.0)
+        wait_until(lambda: heard == list(range(20_000)), timeout=60.0)
+        taker.join()
+        with pytest.raises(ChannelClosedError, match="fell behind"):
+            slow.get(0)
+        evil.call("fire", 1)
+        wait_until(lambda: len(heard) == 20_001)
 
 
 def test_a_full_subscription_alone_loses_nothing(tmp_path: Path) -> None:
