@@ -87,20 +87,19 @@ class BenchSubscriber(PluginInterface):
     def init_logos(self, api: Any) -> None:
         """Subscribe."""
         super().init_logos(api)
-        self._subscription = api.get_client("bench_publisher").subscribe("tick")
-        self._heard = 0
+        self._heard = self._wanted = 0
         self._news = threading.Condition()
-        threading.Thread(target=self._hear, daemon=True).start()
+        api.get_client("bench_publisher").on_event("tick", self._hear)
 
-    def _hear(self) -> None:
-        for _ in self._subscription:
+    def _hear(self, _: Any) -> None:
+        self._heard += 1
+        if self._heard >= self._wanted:
             with self._news:
-                self._heard += 1
-                if not self._heard & 0xFF or self._subscription.pending == 0:
-                    self._news.notify_all()
+                self._news.notify_all()
 
     @invokable
     def heard(self, count: int) -> bool:
         """Wait until there were so many in all."""
         with self._news:
+            self._wanted = count
             return self._news.wait_for(lambda: self._heard >= count, 60)
