@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import LogosError, PermissionDeniedError, UnknownModuleError
@@ -94,8 +95,8 @@ def _understood(answer: Any, requester: str, target: str) -> bool | Decision | N
         return answer
     import logging
 
-    if hasattr(answer, "close"):
-        answer.close()  # a coroutine that nobody awaits says so later, at some other place
+    if isinstance(answer, CoroutineType):
+        answer.close()  # else it says later, at some other place, that nobody has awaited it
     reason = f"the policy answered with a {type(answer).__name__}, which is neither bool nor Decision nor None"
     logging.getLogger("logoscore").error("%s; %s may not reach %s", reason, requester, target)
     return Decision(False, reason)

@@ -94,6 +94,8 @@ class TokenManager:
         if peer not in self._admitted:
             return False
         with self._lock:
+            if compare_digest(self._saved.get(peer, b""), raw):
+                return True  # another thread has just taken it up
             admitted = self._admitted.get(peer, [])
             found = [index for index, each in enumerate(admitted) if compare_digest(each, raw)]
             if not found:

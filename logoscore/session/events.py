@@ -219,24 +219,25 @@ class EventLink:
     def _read(self) -> Part | None:
         """Read to the end, or until another thread reads on in our place: then what this one does next."""
         receive, deliver = self._receiver.receive, self._deliver
+        part: Part | None = None
         try:
-            while True:
+            while part is None:
                 data = receive(None)
                 if data is not None:
                     part = deliver(data)
                     data = None  # it may have been lent memory
-                    if part is not None:
-                        return part
         except LogosError as error:
             if self._receiver.error is None:  # what the publisher wrote is no event
                 self._fail(error)
         except BaseException as exc:  # noqa: BLE001 - a defect of ours must not silence the subscriptions without a word
             note = self._owner.limits.note(exc)
             self._fail(ProtocolViolationError(f"the events of {self.peer} cannot be read: {exc!r}{note}"))
-        self._receiver.lock.release()
-        self._ended.set()
-        self._channel.dispose()
-        return None
+        finally:
+            if part is None:
+                self._receiver.lock.release()
+                self._ended.set()
+                self._channel.dispose()
+        return part
 
     def _fail(self, error: LogosError) -> None:
         self._channel.close(error)

@@ -166,7 +166,16 @@ async def asynchronous(_: Any) -> bool:
     return False
 
 
-@pytest.mark.parametrize("answer", [asynchronous, lambda _: "no", lambda _: 5, lambda _: [False], lambda _: 0])
+class Closes:
+    """A connection, say, that somebody returned by mistake."""
+
+    def close(self) -> None:
+        raise RuntimeError("not yours to close")
+
+
+@pytest.mark.parametrize(
+    "answer", [asynchronous, lambda _: Closes(), lambda _: "no", lambda _: 5, lambda _: [False], lambda _: 0]
+)
 @pytest.mark.parametrize("as_hook", [False, True])
 def test_policy_whose_answer_is_none_lets_nobody_in(plugins: Any, answer: Any, as_hook: bool) -> None:
     """Most of these are true in a condition: a coroutine, too, that would have said no."""

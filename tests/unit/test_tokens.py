@@ -116,6 +116,13 @@ def test_tokens_that_are_never_presented_do_not_void_the_one_in_use_nor_pile_up(
     assert not tokens.check_valid("peer", many[98])
 
 
+def test_two_threads_present_an_admitted_token_at_once(tokens: TokenManager) -> None:
+    """Both have compared it with the old one before either takes it up."""
+    tokens.admit("peer", OTHER)
+    assert [tokens._takes_up("peer", token_bytes(OTHER)) for _ in range(2)] == [True, True]
+    assert not tokens._takes_up("peer", token_bytes(TOKEN))
+
+
 @pytest.mark.parametrize("void", [TokenManager.revoke, TokenManager.forget])
 def test_nothing_admitted_outlives_a_revocation(
     tokens: TokenManager, void: Callable[[TokenManager, str], None]
