@@ -11,7 +11,7 @@ This file knows nothing of the rest of the package.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 __all__ = [
     "AuthenticationError",
@@ -125,6 +125,19 @@ class ModuleCrashedError(ModuleError):
     exit_code: int | None
     signal_name: str | None
     stderr: str | None
+
+
+_LAST_WORDS: Final = "; its last words:\n"
+
+
+def with_last_words(text: str, stderr: str) -> str:
+    """The message of an error, with what the module's process wrote last."""
+    return f"{text}{_LAST_WORDS}{stderr}" if stderr else text
+
+
+def without_last_words(text: str) -> str:
+    """The same message for those who only mention it: the last words stand wherever the error itself does."""
+    return text.partition(_LAST_WORDS)[0]
 
 
 # --- calls ----------------------------------------------------------------------------------------------------------

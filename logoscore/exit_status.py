@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from logoscore.errors import ModuleCrashedError
+from logoscore.errors import ModuleCrashedError, with_last_words
 from logoscore.limits import NO_LIMITS, Limits
 
 __all__ = ["ExitStatus"]
@@ -48,9 +48,8 @@ class ExitStatus:
 
     def crash(self, module: str) -> ModuleCrashedError:
         """The error for everybody who depended on ``module``."""
-        tail = f"; its last words:\n{self.stderr}" if self.stderr else ""
         return ModuleCrashedError(
-            f"module {module!r} (pid {self.pid}) ended: {self}{tail}",
+            with_last_words(f"module {module!r} (pid {self.pid}) ended: {self}", self.stderr),
             module=module,
             pid=self.pid,
             exit_code=self.exit_code,

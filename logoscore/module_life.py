@@ -14,11 +14,19 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.brokerage import Brokerage, Party
-from logoscore.errors import ChannelClosedError, DependencyError, LogosError, ModuleLoadError, StateError
+from logoscore.errors import (
+    ChannelClosedError,
+    DependencyError,
+    LogosError,
+    ModuleLoadError,
+    StateError,
+    without_last_words,
+)
 from logoscore.exit_status import ExitStatus
 from logoscore.launch import HostCommand, find_host
 from logoscore.metadata import BUILTIN_NAMES
 from logoscore.registry import ENDED, IDLE, LOADED, LOADING, UNLOADING, ModuleRecord, Registry
+from logoscore.session.wire_errors import summary
 from logoscore.spawner import Spawner
 from logoscore.supervisor import SupervisedHost
 from logoscore.tokens import new_token
@@ -86,7 +94,7 @@ class ModuleLife:
                 if record.state == LOADING:
                     record.host = record.pid = record.token = None
                     record.advance("failed")
-                    record.load_failure = f"{type(exc).__name__}: {exc}".partition("; its last words:")[0]
+                    record.load_failure = without_last_words(summary(exc))
             raise
         finally:
             self._has_come_up()

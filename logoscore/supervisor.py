@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError
+from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError, with_last_words
 from logoscore.exit_status import ExitStatus
 from logoscore.host_process import HostProcess
 from logoscore.launch import HostCommand, start_host
@@ -170,8 +170,9 @@ class SupervisedHost:
             )
         failure = self._failure
         self._ended.wait(_END_SECONDS)
+        text = f"module {self.name!r} could not be loaded: {failure.type_name}: {failure.message}"
         raise ModuleLoadError(
-            f"module {self.name!r} could not be loaded: {failure.type_name}: {failure.message}{self._last_words()}",
+            with_last_words(text, self._stderr.tail()),
             module=self.name,
             type_name=failure.type_name,
             remote_traceback=failure.traceback,
@@ -187,14 +188,10 @@ class SupervisedHost:
         how = f" ({self._exit})" if self._exit is not None else ""
         violation = f": {self.violation}" if self.violation is not None and not how else ""
         return ModuleLoadError(
-            f"module {self.name!r} could not be loaded: {what}{how}{violation}{self._last_words()}",
+            with_last_words(f"module {self.name!r} could not be loaded: {what}{how}{violation}", self._stderr.tail()),
             module=self.name,
             stderr=self._stderr.tail(),
         )
-
-    def _last_words(self) -> str:
-        tail = self._stderr.tail()
-        return f"; its last words:\n{tail}" if tail else ""
 
     # --- warm hosts -------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from logoscore.errors import LogosError, ModuleCrashedError
+from logoscore.errors import LogosError, ModuleCrashedError, without_last_words
 from logoscore.interface import Event
 from logoscore.session.subscription import Subscription
 
@@ -127,7 +127,7 @@ class Listener:
             except StopIteration:
                 return None
             except ModuleCrashedError as error:
-                what, _, _ = str(error).partition("; its last words:")  # whoever logs these, does so once
+                what = without_last_words(str(error))
                 logging.getLogger("logoscore").warning(
                     "%r waits until its module is loaded again: %s", subscription, what
                 )
