@@ -20,7 +20,7 @@ def idle(gate: Gate) -> bool:
 
 def running(gate: Gate | None, events: list[str] | None = None) -> RunningCall:
     before = (lambda: events.append("before")) if events is not None else None
-    return RunningCall.with_turn("peer", FOREVER, gate, before)
+    return RunningCall("peer", FOREVER, gate, before, [gate])
 
 
 class as_call:  # noqa: N801 - used like a function

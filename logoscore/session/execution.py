@@ -59,13 +59,6 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
     seekers: list[Callable[[], object]] | None = None
     stopped: bool = False
 
-    @classmethod
-    def with_turn(
-        cls, peer: str, deadline: int, gate: Gate | None, before_wait: Callable[[], None] | None = None
-    ) -> RunningCall:
-        """A call that has its turn at ``gate`` (None: it needs none)."""
-        return cls(peer, deadline, gate, before_wait, [gate])
-
     @property
     def has_turn(self) -> bool:
         """Whether it may run now."""

@@ -189,18 +189,8 @@ class CallLink:
             self._pump.wake()
 
     def _wait(self, waiter: SyncWaiter, deadline: int) -> bytes | None:
-        lead = self._receiver.attempt
         while True:
-            with lead as mine:
-                try:
-                    if mine:
-                        self._lead(waiter, deadline)
-                finally:
-                    if mine:
-                        lead.release()
-                        if self._pending:
-                            self._promote()
-            if not mine:
+            if not self.read(waiter, deadline):
                 self._follow(waiter, deadline)
             if waiter.reply is not None:
                 return waiter.reply
@@ -329,8 +319,8 @@ class CallLink:
         elif expiry < self._lead_until:
             self._receiver.kick()  # the leader sleeps for too long
 
-    def read(self, waiter: Settles, until: int) -> None:
-        """Lead until ``waiter`` is settled or ``until`` has passed, unless somebody else does; then pass it on."""
+    def read(self, waiter: Settles, until: int) -> bool:
+        """Lead until ``waiter`` is settled or ``until`` has passed, then pass it on. False if somebody else leads."""
         lead = self._receiver.attempt
         with lead as mine:
             try:
@@ -341,6 +331,7 @@ class CallLink:
                     lead.release()
                     if self._pending:
                         self._promote()
+        return mine
 
     def _add_expiry(self, expiry: int, call_id: int) -> None:
         with self._expiry_lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +24,7 @@ class Worker(PluginInterface):
 
     @invokable
     def after(self, seconds: float) -> float:
-        time.sleep(seconds)
+        threading.Event().wait(seconds)  # a method that takes its time
         return seconds
 
     @invokable

@@ -179,7 +179,7 @@ def test_who_comes_too_late_for_an_event_waits_for_the_next(timeout: float | Non
     assert gate.enter()
 
     def slow() -> Event:
-        current_call.set(RunningCall.with_turn("peer", FOREVER, gate))
+        current_call.set(RunningCall("peer", FOREVER, gate, None, [gate]))
         return target.get(timeout)
 
     worker = Worker(slow)
