@@ -35,6 +35,7 @@ from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.system_methods import GET_METHODS
 from logoscore.transport import frame as fr
+from logoscore.transport.frame import CALL, HEADER_SIZE, VIEW_FROM, pack_header
 
 if TYPE_CHECKING:
     from logoscore.session.call import Call
@@ -44,6 +45,7 @@ __all__ = ["LogosAPIClient"]
 
 _T = TypeVar("_T")
 _now = time.monotonic_ns
+_current_call = current_call.get  # looked up once, like pack_header
 
 
 class LogosAPIClient(Connection):
@@ -70,13 +72,13 @@ class LogosAPIClient(Connection):
             CallTimeoutError: no reply until the deadline; the module was told.
             ModuleCrashedError, ChannelClosedError: the module ended meanwhile.
         """
-        return self._call(fr.CALL, method, args, None, timeout)
+        return self._call(CALL, method, args, None, timeout)
 
     def _call(
         self, kind: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, timeout: float | None
     ) -> Any:
         # The way of every call: written out where a function of its own would cost more than what it does.
-        running = current_call.get()
+        running = _current_call()
         if running is not None and running.ended:
             running = None
         if timeout is None:
@@ -88,14 +90,17 @@ class LogosAPIClient(Connection):
         link = self._link
         if link is None or link.sender.error is not None:
             link = self._reach(method, timeout, deadline)
-        call_id = link.next_id()
+        call_id = next(link.ids)
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
         try:
             if running is None:
                 reply = link.roundtrip(call_id, frame, deadline)
             else:
-                with yield_turn():
-                    reply = link.roundtrip(call_id, frame, deadline)
+                turn = yield_turn()
+                try:
+                    reply = link.roundtrip(call_id, frame, deadline, turn.give)
+                finally:
+                    turn.take()
         except LogosError:
             raise
         except BaseException:
@@ -129,9 +134,8 @@ class LogosAPIClient(Connection):
         call_id: int,
         deadline: int,
     ) -> bytes | list[bytes | memoryview]:
-        codec = link.codec
         try:
-            head, buffers = codec.encode_arguments(args, kwargs)
+            head, buffers = link.codec.encode_arguments(args, kwargs)
             name = method.encode()
         except SerializationError as exc:
             raise named(exc, self._target, method) from None
@@ -143,18 +147,19 @@ class LogosAPIClient(Connection):
             self._node.authenticate(self._module, deadline)
             token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
         if not buffers:
-            return fr.HEADER.pack(kind, codec.ID, flags, len(name), call_id, deadline, token) + name + head
-        header = fr.HEADER.pack(kind, codec.ID, flags | fr.BUFFERS, len(name), call_id, deadline, token)
+            return pack_header(kind, link.codec_id, flags, len(name), call_id, deadline, token) + name + head
+        header = pack_header(kind, link.codec_id, flags | fr.BUFFERS, len(name), call_id, deadline, token)
         # (A stream's deadline is none; for its memory it waits as long as for anything else.)
         until = deadline if deadline < fr.FOREVER else _now() + self._default_ns
         return self._node.lending.frame(link.sender, header + name, head, buffers, until)
 
     def _outcome(self, reply: bytes, link: CallLink, method: str, timeout: float | None, deadline: int) -> Any:
         """The value in the reply to a call, or the error that it carries, raised."""
-        payload = fr.plain_payload(reply, link.plain_reply)
-        if payload is not None:
+        if reply.startswith(link.plain_reply):
             try:
-                return link.codec.decode(payload)
+                return link.codec.decode(
+                    reply[HEADER_SIZE:] if len(reply) < VIEW_FROM else memoryview(reply)[HEADER_SIZE:]
+                )
             except SerializationError as exc:
                 raise named(exc, self._target, method) from None
         if reply[0] == fr.ERROR and _now() >= deadline:
@@ -238,7 +243,7 @@ class LogosAPIClient(Connection):
         running = running_call()
         deadline = self._deadline(timeout, running)
         link = self._reach(method, timeout, deadline)
-        call_id = link.next_id()
+        call_id = next(link.ids)
         frame = self._frame(link, fr.CALL, method, args, kwargs, call_id, deadline)
         call = Call(_Request(self, link, call_id, method, timeout, deadline))
         try:
@@ -259,13 +264,13 @@ class LogosAPIClient(Connection):
         """
         deadline = self._deadline(None, running_call())
         link = self._reach(method, None, deadline)
-        call_id = link.next_id()
+        call_id = next(link.ids)
 
         def send(kind: int) -> None:
             if kind == fr.STREAM_CLOSE:
                 link.forget(call_id)
             token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
-            header = fr.HEADER.pack(kind, link.codec.ID, 0, 0, call_id, fr.FOREVER, token)
+            header = pack_header(kind, link.codec_id, 0, 0, call_id, fr.FOREVER, token)
             try:
                 link.send(header, deadline_after(self._node.default_timeout))
             except (LogosError, TimeoutError):

@@ -172,13 +172,13 @@ current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_cal
 
 
 class yield_turn:  # noqa: N801 - used like a function; a generator would cost more than a nested call does
-    """While the body waits, let another call have this one's turn."""
+    """While the body waits, let another call have this one's turn. :meth:`give` and :meth:`take` are its two ends."""
 
-    __slots__ = ("_gave",)
+    _gave: RunningCall | None = None
 
-    def __enter__(self) -> None:
+    def give(self) -> None:
+        """From now on."""
         # Each nested call passes here: written out, as in client._call.
-        self._gave: RunningCall | None = None
         call = current_call.get()
         if call is None or call.ended:
             return
@@ -189,9 +189,15 @@ class yield_turn:  # noqa: N801 - used like a function; a generator would cost m
         if (not call.loop_thread or call.loop_thread != threading.get_ident()) and call.give_turn():
             self._gave = call
 
-    def __exit__(self, *_: object) -> None:
+    def take(self) -> None:
+        """Until now: wait until it is this one's turn again."""
         if self._gave is not None:
             self._gave.take_turn()
+
+    __enter__ = give
+
+    def __exit__(self, *_: object) -> None:
+        self.take()
 
 
 class InTurn:

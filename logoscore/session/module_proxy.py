@@ -14,40 +14,36 @@ Rules:
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from logoscore.errors import (
     AuthenticationError,
     CallCancelledError,
     CallError,
-    CallTimeoutError,
-    ChannelClosedError,
     LogosError,
-    NotInvokableError,
     ProtocolViolationError,
     SerializationError,
-    UnknownMethodError,
 )
 from logoscore.interface import MethodInfo
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.session.async_runner import AsyncRunner
-from logoscore.session.deadlines import seconds_left
 from logoscore.session.execution import RunningCall, current_call
+from logoscore.session.exposed import ExposedMethods
 from logoscore.session.gate import Gate
 from logoscore.session.serving import STREAMS, ServingLink
-from logoscore.session.signature import Method, defines, invokable_methods
+from logoscore.session.signature import NOT_SCALARS, Method
 from logoscore.session.streams import OutgoingStream
 from logoscore.session.system_methods import SystemMethods
 from logoscore.session.wire_errors import remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
-from logoscore.transport.frame import Frame
+from logoscore.transport.frame import CALL, HEADER_SIZE, Frame, Header, unpack_header
 
 __all__ = ["ModuleProxy"]
 
-_LOOK_SECONDS: Final = 0.5  # between two looks whether a caller still waits for a module that is being loaded
+_set_current_call: Final = current_call.set  # looked up once, like unpack_header
 
 
 class _HostEnds(BaseException):
@@ -83,13 +79,11 @@ class ModuleProxy:
         self._tokens = tokens
         self._transparent = transparent
         self._on_exit = on_exit
-        self._instance: object = None
-        self._methods: dict[bytes, Method] = {}
-        self._exposed = threading.Event()
+        self._exposed = ExposedMethods(module)
+        self._methods = self._exposed.by_name
         self._runner = AsyncRunner(module, on_exit)
         self._kinds: dict[int, Callable[[Frame, ServingLink], None]] = {
-            fr.CALL: self._call,
-            fr.SYSTEM: SystemMethods(module, tokens, self._methods_once_loaded).call,
+            fr.SYSTEM: SystemMethods(module, tokens, self._exposed.infos_once_loaded).call,
             fr.STREAM_OPEN: self._open_stream,
             fr.STREAM_NEXT: self._next_of_stream,
             fr.STREAM_CLOSE: self._close_stream,
@@ -97,17 +91,11 @@ class ModuleProxy:
 
     def expose(self, instance: object) -> None:
         """From now on calls reach ``instance``; those that came earlier have waited for this."""
-        self._methods = {name.encode(): method for name, method in invokable_methods(self.module, instance).items()}
-        self._instance = instance
-        self._exposed.set()
+        self._exposed.expose(instance)
 
     def methods(self) -> list[MethodInfo]:
         """The invokable methods, sorted by name."""
-        return [self._methods[name].info for name in sorted(self._methods)]
-
-    def _methods_once_loaded(self, frame: Frame, link: ServingLink) -> list[MethodInfo]:
-        self._wait_exposed(frame, link)
-        return self.methods()
+        return self._exposed.infos()
 
     # --- frames -----------------------------------------------------------------------------------------------------
 
@@ -117,19 +105,21 @@ class ModuleProxy:
         Raises:
             ProtocolViolationError: the frame is none; the channel ends.
         """
-        if len(data) < fr.HEADER_SIZE:
-            raise ProtocolViolationError(f"{link.peer} sent a frame of {len(data)} bytes")
-        header = fr.HEADER.unpack_from(data)
+        try:
+            header = unpack_header(data)
+        except struct.error:
+            raise ProtocolViolationError(f"{link.peer} sent a frame of {len(data)} bytes") from None
         kind, call_id, deadline = header[0], header[4], header[5]
         if not self._tokens.check_valid(link.peer, header[6]):
             self._refuse(link, call_id, deadline)
             return
-        handler = self._kinds.get(kind)
-        if handler is None:
+        if kind != CALL and kind not in self._kinds:
             raise ProtocolViolationError(f"{link.peer} sent a frame of unknown kind {kind}")
-        frame = fr.parse_rest(data, header)
         try:
-            handler(frame, link)
+            if kind == CALL:
+                self._call(data, header, link)
+            else:
+                self._kinds[kind](fr.parse_rest(data, header), link)
         except ProtocolViolationError:
             raise
         except LogosError as error:
@@ -157,101 +147,78 @@ class ModuleProxy:
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
-    def _wait_exposed(self, frame: Frame, link: ServingLink) -> None:
-        """Wait until the module is loaded, as long as anybody waits for us.
-
-        Raises:
-            CallTimeoutError: the deadline passed.
-            ChannelClosedError: the caller is gone.
-        """
-        while not self._exposed.wait(min(seconds_left(frame.deadline), _LOOK_SECONDS)):
-            if link.closed:
-                raise ChannelClosedError(f"{link.peer} is gone")
-            if not seconds_left(frame.deadline):
-                raise CallTimeoutError(f"{self.module} was not loaded in time", module=self.module)
-
-    def _method(self, frame: Frame, link: ServingLink) -> Method:
-        method = self._methods.get(frame.name)
-        if method is not None:
-            return method
-        if not self._exposed.is_set():
-            self._wait_exposed(frame, link)
-            return self._method(frame, link)
-        name = frame.name.decode("utf-8", "replace")
-        if name.startswith("_") or defines(self._instance, name):
-            reason = "names with an underscore are private" if name.startswith("_") else "it is not marked @invokable"
-            raise NotInvokableError(f"{self.module}.{name} cannot be called: {reason}", module=self.module, method=name)
-        known = ", ".join(sorted(key.decode() for key in self._methods)) or "none"
-        raise UnknownMethodError(
-            f"{self.module} has no method {name!r}; it has: {known}", module=self.module, method=name
-        )
-
-    def _arguments(self, method: Method, frame: Frame, link: ServingLink) -> tuple[Any, dict[str, Any]]:
-        codec = link.codec
-        if frame.codec != codec.ID:
-            raise ProtocolViolationError(f"{link.peer} uses codec {frame.codec}, agreed is {codec.ID}")
-        head, buffers = fr.split_payload(frame.payload, frame.flags) if frame.flags else (frame.payload, ())
+    def _call(self, data: bytes, header: Header, link: ServingLink) -> None:  # noqa: C901 - the hot path, in one piece
+        # The way of every call: written out where a function of its own would cost more than what it does.
+        _, codec, flags, name_length, call_id, deadline, _ = header
+        end = HEADER_SIZE + name_length
+        method = self._methods.get(data[HEADER_SIZE:end])
+        args: Sequence[Any] | None = None
+        kwargs: dict[str, Any] | None = None
+        decode = method.decode_scalars if method is not None and not flags and codec == link.quick_codec else None
+        if decode is not None:
+            try:
+                args = decode(data[end:])
+            except NOT_SCALARS:
+                pass
+        if method is None or args is None:
+            method, args, kwargs = self._method_and_arguments(fr.parse_rest(data, header), link)
+        if method.is_async and link.crowded:
+            link.wait_for_room()
+        gate = self.gate
+        call = RunningCall(link.peer, deadline, gate, link.before_wait, [gate])
+        link.running[call_id] = call
+        if link.early_cancels:
+            link.cancel_early(call_id, call)
+        if not gate.try_enter() and not gate.enter(deadline, call):
+            link.settle(call_id)
+            return  # the caller has given up long since
+        call.waited = 0
+        self.calls += 1
+        if method.is_async:
+            self._start_coroutine(method, args, kwargs or {}, call_id, call, link)
+            return
+        if gate.limit > 1:
+            link.hand_over()
+        result: Any = None
+        error: LogosError | None = None
+        token = _set_current_call(call)
         try:
-            return method.arguments(codec, head, buffers, bool(frame.flags & fr.KWARGS))
-        except ProtocolViolationError as exc:
-            # The frame was in order; a value in it cannot be made here. That is this call's affair alone.
-            raise method.invalid(f"its arguments cannot be read: {exc}") from exc
-        except (LogosError, Exception):
-            raise
-        except BaseException as exc:  # a record's own code may raise SystemExit, too
-            raise method.invalid(f"its arguments cannot be put together: {type(exc).__name__}") from exc
+            try:
+                if call.cancelled:
+                    error = CallCancelledError(f"{self.module}.{method.name} was cancelled before it ran")
+                elif kwargs:
+                    result = method.function(*args, **kwargs)
+                else:
+                    result = method.function(*args)
+            except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
+                error = self._raised(exc, method)
+            finally:
+                del args, kwargs  # memory that they were lent is the caller's again before he has the reply
+            self._reply(method, call_id, call, link, result, error)
+        finally:
+            current_call.reset(token)
+            if not call.ended:
+                call.end()
 
-    def _call(self, frame: Frame, link: ServingLink) -> None:
-        method = self._methods.get(frame.name) or self._method(frame, link)
+    def _method_and_arguments(self, frame: Frame, link: ServingLink) -> tuple[Method, Sequence[Any], dict[str, Any]]:
+        """What to call with what, for a call that is not of the plainest kind, or is wrong."""
+        method = self._exposed.find(frame, link)
         if method.is_stream:
             raise CallError(
                 f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...)",
                 module=self.module,
                 method=method.name,
             )
-        # The way of every call: written out where a function of its own would cost more than what it does.
-        args, kwargs = self._arguments(method, frame, link)
-        if method.is_async and link.crowded:
-            link.wait_for_room()
-        gate = self.gate
-        call = RunningCall(link.peer, frame.deadline, gate, link.before_wait, [gate])
-        link.running[frame.call_id] = call
-        if link.early_cancels:
-            link.cancel_early(frame.call_id, call)
-        if not gate.try_enter() and not gate.enter(frame.deadline, call):
-            link.settle(frame.call_id)
-            return  # the caller has given up long since
-        call.waited = 0
-        self.calls += 1
-        if method.is_async:
-            self._start_coroutine(method, args, kwargs, frame, link, call)
-            return
-        if gate.limit > 1:
-            link.hand_over()
-        result: Any = None
-        error: LogosError | None = None
-        token = current_call.set(call)
-        try:
-            if call.cancelled:
-                error = CallCancelledError(f"{self.module}.{method.name} was cancelled before it ran")
-            else:
-                result = method.function(*args, **kwargs)
-        except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
-            error = self._raised(exc, method)
-        finally:
-            current_call.reset(token)
-            call.end()
-            del args, kwargs  # memory that they were lent is the caller's again before he has the reply
-        self._reply(method, frame, link, result, error)
+        return method, *self._exposed.arguments(method, frame, link)
 
     def _start_coroutine(
-        self, method: Method, args: Any, kwargs: dict[str, Any], frame: Frame, link: ServingLink, call: RunningCall
+        self, method: Method, args: Any, kwargs: dict[str, Any], call_id: int, call: RunningCall, link: ServingLink
     ) -> None:
         try:
             coroutine = method.function(*args, **kwargs)
-            self._runner.run(coroutine, call, lambda r, e: self._end(method, frame, link, call, r, e))
+            self._runner.run(coroutine, call, lambda r, e: self._end(method, call_id, call, link, r, e))
         except BaseException as exc:  # noqa: BLE001 - user code (a decorator) may raise anything
-            self._end(method, frame, link, call, None, exc)
+            self._end(method, call_id, call, link, None, exc)
 
     def _raised(self, exc: BaseException, method: Method) -> LogosError:
         """What a method has raised, as its caller gets it."""
@@ -268,42 +235,43 @@ class ModuleProxy:
     def _end(
         self,
         method: Method,
-        frame: Frame,
-        link: ServingLink,
+        call_id: int,
         call: RunningCall,
+        link: ServingLink,
         result: Any,
         exc: BaseException | None,
     ) -> None:
         """An async method has ended. We are on the loop's thread, which must not wait."""
-        call.end()
-        if exc is None:
-            self._reply(method, frame, link, result, None, patient=False)
-            return
-        if isinstance(exc, SystemExit) and self._on_exit is not None:
-            self._on_exit(exc.code)
-            link.settle(frame.call_id)
-            return
-        if call.cancelled and type(exc).__name__ == "CancelledError":
-            error: LogosError = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
-        else:
-            error = self._as_error(exc, method)
-        self._reply(method, frame, link, None, error, patient=False)
+        error: LogosError | None = None
+        if exc is not None:
+            if isinstance(exc, SystemExit) and self._on_exit is not None:
+                call.end()
+                self._on_exit(exc.code)
+                link.settle(call_id)
+                return
+            if call.cancelled and type(exc).__name__ == "CancelledError":
+                error = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
+            else:
+                error = self._as_error(exc, method)
+        self._reply(method, call_id, call, link, result, error, False)
 
     def _reply(
         self,
         method: Method,
-        frame: Frame,
+        call_id: int,
+        call: RunningCall,
         link: ServingLink,
         result: Any,
         error: LogosError | None,
-        *,
         patient: bool = True,
     ) -> None:
+        """Send a call's result or error, and end it: in its turn still, so that no other call changes what it returns."""
         try:
             if error is None:
                 try:
-                    value = method.result(result)
-                    link.reply(fr.REPLY, frame.call_id, value, frame.deadline, patient=patient)
+                    if type(result) is not method.exact_result:
+                        result = method.result(result)
+                    link.reply(fr.REPLY, call_id, result, call.deadline, "result", patient, call)
                     return
                 except LogosError as failure:
                     error = failure
@@ -311,11 +279,13 @@ class ModuleProxy:
                     said = f"{type(exc).__name__}{self.limits.note(exc)}"
                     text = f"result of {self.module}.{method.name} cannot travel: {said}"
                     error = SerializationError(text, path="result")
-            link.reply_error(frame.call_id, error, frame.deadline, patient=patient)
+            call.end()
+            link.reply_error(call_id, error, call.deadline, patient=patient)
         finally:
-            link.running.pop(frame.call_id, None)  # last: an unload waits for replies, too
+            call.end()
+            link.running.pop(call_id, None)  # last: an unload waits for replies, too
             if link.stalled:
-                link.settle(frame.call_id)
+                link.settle(call_id)
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
@@ -324,8 +294,8 @@ class ModuleProxy:
             raise ProtocolViolationError(f"{link.peer} opened the stream {frame.call_id} twice")
         if len(link.streams) >= STREAMS:
             raise CallError(f"{link.peer} has {STREAMS} streams of {self.module} open: close some", module=self.module)
-        method = self._method(frame, link)
-        args, kwargs = self._arguments(method, frame, link)
+        method = self._exposed.find(frame, link)
+        args, kwargs = self._exposed.arguments(method, frame, link)
         try:
             stream = OutgoingStream(
                 method, args, kwargs, frame.call_id, link, self.gate, self._as_error, self._runner, self._on_exit

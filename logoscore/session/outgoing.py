@@ -18,15 +18,14 @@ Rules (leader and followers):
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import struct
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from logoscore.errors import LogosError, ProtocolViolationError
+from logoscore.session.expiries import Expiries
 from logoscore.session.pump import LOOK_SECONDS, Pump
 from logoscore.session.threads import LinkOwner
 from logoscore.session.waiters import Aside, ExpiredError, Nobody, Settles, SyncWaiter, Waiter
@@ -39,9 +38,6 @@ from logoscore.transport.frame import FOREVER, HEADER_SIZE, REPLY, START
 __all__ = ["CallLink"]
 
 _now = time.monotonic_ns
-_CALL_ID: Final = struct.Struct("<8xQ")
-_NOT_SENT: Final = b"not sent"
-_SLACK: Final = 64
 _DELIVERIES_A_LOOK: Final = 64
 _FINISH_SECONDS: Final = 5.0
 _ROOM: Final = 0  # no call has this id: somebody waits for room
@@ -60,22 +56,21 @@ class CallLink:
         self.link = link
         self.peer = peer
         self.codec = codec
+        self.codec_id = codec.ID
         self.channel = channel
         self.sender = channel.senders[0]
         self.plain_reply = START.pack(REPLY, codec.ID, 0, 0)  # what the reply to most calls begins with
         self._receiver = channel.receivers[0]
-        self._ids = itertools.count(1)
+        self.ids = itertools.count(1)  # of calls
         self._pending: dict[int, Waiter] = {}
         self._followers: dict[SyncWaiter, None] = {}  # in the order of their coming
-        self._expiries: list[tuple[int, int]] = []  # (deadline, call id) of waiters that have no thread
+        self._expiries = Expiries(self._pending)
         self._lead_until = FOREVER
         self._owner = owner
         self._delivering = 0  # the thread that hands a reply to its waiter
         self._aside = Aside()
         self.sender.meanwhile = self._see_to_reading
         self._pump = Pump(peer, owner, self._lead_for_futures, self._pending.__len__)
-        self._expiry_lock = threading.Lock()
-        self.next_id: Callable[[], int] = self._ids.__next__
 
     @property
     def error(self) -> LogosError | None:
@@ -84,58 +79,54 @@ class CallLink:
 
     # --- synchronous ------------------------------------------------------------------------------------------------
 
-    def roundtrip(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
+    def roundtrip(  # noqa: C901 - the hot path, in one piece on purpose
+        self,
+        call_id: int,
+        frame: bytes | list[bytes | memoryview],
+        deadline: int,
+        before_wait: Callable[[], None] | None = None,
+    ) -> bytes | None:
         """Send a request and wait for its reply; None when ``deadline`` passed first.
+
+        ``before_wait`` is called once in between.
 
         Raises:
             LogosError: what closed the channel.
         """
-        lead = self._receiver.attempt
-        with lead as mine:
+        sender, receiver = self.sender, self._receiver
+        with receiver.attempt as mine:
             try:
-                if mine:
-                    # Nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
-                    reply = self._lead_alone(call_id, frame, deadline)
-                    if reply is not _NOT_SENT:
-                        return reply
+                # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
+                if mine and (
+                    (len(frame) <= sender.max_whole and sender.try_send(frame))
+                    if type(frame) is bytes
+                    else type(frame) is LentFrame and sender.try_send_lent(frame)
+                ):
+                    if before_wait is not None:
+                        before_wait()
+                    own = call_id.to_bytes(8, "little")
+                    while True:
+                        self._lead_until = FOREVER  # as in _next_look
+                        until = self._next_look(deadline) if self._expiries.heap else deadline
+                        self._lead_until = until
+                        data = receiver.receive(until)
+                        if data is not None and (data[8:16] == own or (data := self._deliver(data, own)) is not None):
+                            return data
+                        if (now := _now()) >= until:  # also while replies to others keep coming
+                            self._expire()
+                            if now >= deadline:
+                                return None
+            except LogosError as error:
+                self._close_by(error)
+                raise
             finally:
                 if mine:
-                    lead.release()
+                    receiver.lock.release()
                     if self._pending:
                         self._promote()
-        return self._roundtrip_with_others(call_id, frame, deadline)
-
-    def _lead_alone(self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int) -> bytes | None:
-        """One request and its reply. ``_NOT_SENT`` if the request would have to wait for room: that needs a reader."""
-        if (type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame)) and not (
-            type(frame) is LentFrame and self.sender.try_send_lent(frame)
-        ):
-            return _NOT_SENT
-        receive = self._receiver.receive
-        try:
-            while True:
-                self._lead_until = FOREVER  # as in _next_look
-                until = self._next_look(deadline) if self._expiries else deadline
-                self._lead_until = until
-                data = receive(until)
-                if data is not None:
-                    if _CALL_ID.unpack_from(data)[0] == call_id:
-                        return data
-                    reply = self._deliver(data, call_id)
-                    if reply is not None:
-                        return reply
-                    data = None  # it may have been lent memory
-                if (now := _now()) >= until:  # also while replies to others keep coming
-                    self._expire()
-                    if now >= deadline:
-                        return None
-        except LogosError as error:
-            self._close_by(error)
-            raise
-        except struct.error:
-            violation = ProtocolViolationError(f"{self.peer} sent a reply that is no frame")
-            self._close_by(violation)
-            raise violation from None
+        if before_wait is not None:
+            before_wait()
+        return self._roundtrip_with_others(call_id, frame, deadline)  # or the request has to wait for room
 
     def _close_by(self, error: LogosError) -> None:
         """Whoever leads found the channel closed, or closes it because of what the peer wrote."""
@@ -239,27 +230,24 @@ class CallLink:
         # First: whoever adds an earlier expiry from here on kicks us. (Read before, it would be compared with what the
         # leader before us had in mind.)
         self._lead_until = FOREVER
-        expiries = self._expiries
-        expiry = expiries[0][0] if expiries else FOREVER
-        self._lead_until = until = min(deadline, expiry)
+        self._lead_until = until = min(deadline, self._expiries.first())
         return until
 
-    def _deliver(self, data: bytes, own: int = 0) -> bytes | None:
+    def _deliver(self, data: bytes, own: bytes = b"") -> bytes | None:
         """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned."""
         self._hand_over(data)
         reply = None
         while (aside := self._aside.take()) is not None:
-            data = aside
-            if own and len(data) >= HEADER_SIZE and _CALL_ID.unpack_from(data)[0] == own:
-                reply = data
+            if own and aside[8:16] == own:
+                reply = aside
             else:
-                self._hand_over(data)
+                self._hand_over(aside)
         return reply
 
     def _hand_over(self, data: bytes) -> None:
         if len(data) < HEADER_SIZE:
             raise ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes")
-        (call_id,) = _CALL_ID.unpack_from(data)
+        call_id = int.from_bytes(data[8:16], "little")
         waiter = self._pending.get(call_id)
         if waiter is None:
             return
@@ -305,7 +293,7 @@ class CallLink:
             self._pump.start()
         self._pending[call_id] = waiter
         if expiry < FOREVER:
-            self._add_expiry(expiry, call_id)
+            self._expiries.add(expiry, call_id)
         try:
             if type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame):
                 self.send(frame, deadline)
@@ -333,17 +321,6 @@ class CallLink:
                         self._promote()
         return mine
 
-    def _add_expiry(self, expiry: int, call_id: int) -> None:
-        with self._expiry_lock:
-            if len(self._expiries) <= 2 * len(self._pending) + _SLACK:
-                heapq.heappush(self._expiries, (expiry, call_id))
-                return
-            # Most of these calls have ended long since. Whoever leads reads without the lock, so this list is another one.
-            expiries = [entry for entry in self._expiries if entry[1] in self._pending]
-            expiries.append((expiry, call_id))
-            heapq.heapify(expiries)
-            self._expiries = expiries
-
     def forget(self, call_id: int) -> None:
         """Nobody waits for this call any more."""
         self._pending.pop(call_id, None)
@@ -362,12 +339,7 @@ class CallLink:
         return self.error is None or bool(self._pending)
 
     def _expire(self) -> None:
-        now = _now()
-        expired = []
-        with self._expiry_lock:
-            while self._expiries and self._expiries[0][0] <= now:
-                expired.append(heapq.heappop(self._expiries)[1])
-        for call_id in expired:
+        for call_id in self._expiries.take_due(_now()):
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
                 waiter.fail(ExpiredError())

@@ -1,4 +1,4 @@
-"""The callee's side of a channel: who reads it, and how replies go back.
+"""The callee's side of a channel: who reads it. How replies go back: ``reply_sender.py``.
 
 One thread leads: it holds the receiver's lock, reads a frame and handles it, over and over. Before it waits for somebody
 else (a nested call), or runs beside others (``concurrency: "multi"``), it hands the lead over to a stand-by thread, made
@@ -9,28 +9,21 @@ Rules:
 * Bounded: beyond ``THREADS`` threads, or ``CALLS`` coroutines, nobody reads the channel on until one of them has ended;
   the ring fills, and the caller waits. Calls that wait for each other through this very channel could then wait for
   ever: so after a moment without progress one more is read, up to the double. Cancels come by the control pipe.
-* A reply that the caller does not read for ``UNREAD_SECONDS``, whatever its deadline, ends the channel.
 * The last thread to leave a closed channel unmaps it. None leaves an open one: what it dies of closes the channel.
-* Replies may be sent from any thread, also after the channel was closed: then nobody wants them, and they are dropped.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import OrderedDict, deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.errors import LogosError, ProtocolViolationError
 from logoscore.session.execution import RunningCall
+from logoscore.session.reply_sender import ReplySender
 from logoscore.session.threads import LinkOwner
-from logoscore.session.wire_errors import to_wire
 from logoscore.transport.channel import Channel
-from logoscore.transport.codec import Codec
-from logoscore.transport.frame import BUFFERS, ERROR, HEADER, NO_TOKEN
+from logoscore.transport.codec import SAFE, Codec
 
 if TYPE_CHECKING:
     from logoscore.session.module_proxy import ModuleProxy
@@ -44,14 +37,12 @@ CALLS: Final = 1024
 """Coroutines of one channel, and replies of theirs that wait to be sent."""
 STREAMS: Final = 1024
 """Open streams of one channel; one that rests has no thread."""
-UNREAD_SECONDS: Final = 20.0
 _SPARE_THREADS: Final = 32  # stand-bys that stay when there is nothing to do
 _RELIEF_SECONDS: Final = 0.1
 _EARLY_CANCELS: Final = 1024
-_encode_error = msgspec.msgpack.Encoder().encode
 
 
-class ServingLink:
+class ServingLink(ReplySender):
     """A calls channel, from the callee's side.
 
     Args:
@@ -65,28 +56,21 @@ class ServingLink:
     def __init__(
         self, link: int, peer: str, channel: Channel, codec: Codec, proxy: ModuleProxy, owner: LinkOwner
     ) -> None:
+        super().__init__(peer, channel, codec, owner)
         self.link = link
-        self.peer = peer
-        self.codec = codec
-        self.channel = channel
+        self.quick_codec = codec.ID if codec.ID == SAFE.ID else -1  # of frames that ``Method.decode_scalars`` reads
         self.running: dict[int, RunningCall] = {}
         self.early_cancels: OrderedDict[int, None] = OrderedDict()  # of calls not read yet (or ended)
         self.streams: dict[int, OutgoingStream] = {}
         self.before_wait = self.hand_over  # (bound once: each call takes it along)
         self._proxy = proxy
-        self._owner = owner
         self._receiver = channel.receivers[0]
-        self._sender = channel.senders[0]
         self._lock = threading.Lock()
-        self._max_whole = self._sender.ring.max_payload
         self._threads = 0
         self._standby = 0
         self._leader = 0
         self._ended = threading.Event()
         self.stalled = False  # the leader waits until a coroutine has ended
-        self._room = threading.Event()
-        self._outbox: deque[tuple[bytes | Sequence[bytes | memoryview], int]] = deque()  # replies that wait for room
-        self._sending = False
 
     def start(self) -> None:
         """Begin to read.
@@ -155,10 +139,10 @@ class ServingLink:
                     frame = None  # it may have been lent memory, and the next may be long in coming
         except LogosError as error:
             if self._receiver.error is None:
-                self._fail(error)
+                self.fail(error)
         except BaseException as exc:  # noqa: BLE001 - a defect of ours must not leave the caller waiting
             note = self.limit_note(exc)
-            self._fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}{note}"), exc)
+            self.fail(ProtocolViolationError(f"the channel of {self.peer} failed: {type(exc).__name__}{note}"), exc)
         finally:
             with self._lock:
                 self._standby += 1
@@ -166,7 +150,8 @@ class ServingLink:
                 self._leader = 0
                 self._receiver.lock.release()
 
-    def _fail(self, error: LogosError, cause: BaseException | None = None) -> None:
+    def fail(self, error: LogosError, cause: BaseException | None = None) -> None:
+        """Close the channel because of ``error``."""
         import logging
 
         logging.getLogger("logoscore").error(
@@ -174,7 +159,7 @@ class ServingLink:
         )
         self.channel.close(error)
         self._ended.set()
-        self._room.set()
+        self.room.set()
         self._owner.link_failed(self.link, error)
 
     def hand_over(self) -> None:
@@ -196,17 +181,17 @@ class ServingLink:
     @property
     def crowded(self) -> bool:
         """Whether as many coroutines of this channel run as may."""
-        return len(self.running) + len(self._outbox) >= CALLS
+        return len(self.running) + len(self.outbox) >= CALLS
 
     def wait_for_room(self) -> None:
         """In the thread that reads: wait while too many coroutines run, a moment or as long as it takes (see Rules)."""
         self.stalled = True
         try:
             while not self._ended.is_set():
-                self._room.clear()
-                if not self.crowded or (self._room.wait(_RELIEF_SECONDS) and not self.crowded):
+                self.room.clear()
+                if not self.crowded or (self.room.wait(_RELIEF_SECONDS) and not self.crowded):
                     return
-                if len(self.running) + len(self._outbox) < 2 * CALLS:
+                if len(self.running) + len(self.outbox) < 2 * CALLS:
                     return
         finally:
             self.stalled = False
@@ -214,90 +199,12 @@ class ServingLink:
     def settle(self, call_id: int) -> None:
         """This call has ended, and its reply is on its way."""
         self.running.pop(call_id, None)
-        self._room.set()
+        self.room.set()
 
     @property
     def busy(self) -> bool:
         """Whether a call runs, or its reply is being sent."""
-        return bool(self.running or self._outbox)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the caller, or the channel to him, is gone."""
-        return self._receiver.error is not None
-
-    # --- replies ----------------------------------------------------------------------------------------------------
-
-    def reply(
-        self, kind: int, call_id: int, value: Any, deadline: int, path: str = "result", *, patient: bool = True
-    ) -> bool:
-        """Send a value back. False: it is dropped, the caller has not read until ``deadline``, or is gone.
-
-        ``patient``: whether this thread may wait for room; otherwise another one does.
-
-        Raises:
-            SerializationError: it cannot travel.
-        """
-        head, buffers = self.codec.encode(value, path)
-        header = HEADER.pack(kind, self.codec.ID, BUFFERS if buffers else 0, 0, call_id, 0, NO_TOKEN)
-        if buffers:
-            lending = self._owner.lending
-            return self._send(
-                lending.frame(self._sender, header, head, buffers, deadline, patient=patient), deadline, patient
-            )
-        return self._send(header + head, deadline, patient)
-
-    def reply_error(self, call_id: int, error: LogosError, deadline: int, *, patient: bool = True) -> None:
-        """Send an error back."""
-        header = HEADER.pack(ERROR, self.codec.ID, 0, 0, call_id, 0, NO_TOKEN)
-        self._send(header + _encode_error(to_wire(error)), deadline, patient)
-
-    def _send(self, frame: bytes | Sequence[bytes | memoryview], deadline: int, patient: bool) -> bool:
-        try:
-            if type(frame) is bytes and len(frame) <= self._max_whole and self._sender.try_send(frame):
-                return True
-            if not patient:
-                self._send_elsewhere(frame, deadline)
-                return True
-            given_up = time.monotonic_ns() + int(UNREAD_SECONDS * 1e9)
-            try:
-                self._sender.send_parts((frame,) if isinstance(frame, bytes) else frame, min(deadline, given_up))
-            except TimeoutError:
-                if deadline > given_up:
-                    text = f"{self.peer} did not read its replies for {UNREAD_SECONDS:g} s: does a done-callback of it wait?"
-                    self._fail(ChannelClosedError(text))
-                return False  # too late: the caller has had his error
-        except ProtocolViolationError as error:
-            if not self.closed:
-                self._fail(error)
-            return False
-        except LogosError:
-            return False  # nobody is there any more
-        return True
-
-    def _send_elsewhere(self, frame: bytes | Sequence[bytes | memoryview], deadline: int) -> None:
-        """One thread sends what has to wait for room, in the order of its coming."""
-        with self._lock:
-            self._outbox.append((frame, deadline))
-            if self._sending:
-                return
-            self._sending = True
-        try:
-            self._owner.threads.start(self._send_outbox, f"logos-reply-{self.peer}")
-        except BaseException:
-            self._sending = False  # no thread left; the next reply tries again
-            raise
-
-    def _send_outbox(self) -> None:
-        while True:
-            with self._lock:
-                if not self._outbox:
-                    self._sending = False
-                    return
-                frame, deadline = self._outbox[0]
-            self._send(frame, deadline, True)
-            self._outbox.popleft()
-            self._room.set()
+        return bool(self.running or self.outbox)
 
     def limit_note(self, exc: BaseException) -> str:
         """See :meth:`Limits.note`."""
@@ -325,7 +232,7 @@ class ServingLink:
         """The caller is gone: what he asked for is of no use to anybody."""
         self.channel.close(error)
         self._ended.set()
-        self._room.set()
+        self.room.set()
         for call in list(self.running.values()):
             call.cancel()
         streams = list(self.streams.values())

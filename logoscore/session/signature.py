@@ -30,8 +30,10 @@ from logoscore.transport.codec import SAFE, Codec
 if TYPE_CHECKING:
     import inspect
 
-__all__ = ["Method", "defines", "invokable_methods", "resolved_hints"]
+__all__ = ["NOT_SCALARS", "Method", "defines", "invokable_methods", "resolved_hints"]
 
+NOT_SCALARS: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What ``Method.decode_scalars`` raises for arguments that are not what it decodes."""
 _SCALARS: Final = frozenset({int, float, str, bytes, bool, type(None)})
 #: By the number of ``inspect``'s kind: positional only, positional or keyword, *args, keyword only, **kwargs.
 _KINDS: Final = ("positional", "positional", "var_positional", "keyword", "var_keyword")
@@ -68,10 +70,15 @@ class Method:
         self._hints = {name: hint for name, hint in hints.items() if checkable(hint)}
         self._result_hint = None if self.is_stream else self._hints.get("return")
         self._has_result_hint = "return" in self._hints and not self.is_stream
-        self._exact_result = self._result_hint if _is_scalar(self._result_hint) else None
+        #: The one type that a result must have that needs no check; None: none has.
+        self.exact_result = self._result_hint if _is_scalar(self._result_hint) else None
         if self._result_hint is type(None):
-            self._exact_result = type(None)
-        self._fast = self._fast_decoder(code)
+            self.exact_result = type(None)
+        decoder = None if self.is_stream else self._scalar_decoder(code)
+        #: Decodes and checks arguments in one step, where all are positional and annotated with scalars: of the safe
+        #: codec's head. Raises NOT_SCALARS where :meth:`arguments` has to see, which is more lenient (3.0 for an int), and
+        #: words the error with its path.
+        self.decode_scalars = None if decoder is None else decoder.decode
 
     def _warn(self, name: str, annotation: Any, why: Exception) -> None:
         import logging
@@ -90,8 +97,7 @@ class Method:
 
         return inspect.signature(self.function)
 
-    def _fast_decoder(self, code: CodeType | None) -> msgspec.msgpack.Decoder[Any] | None:
-        """Decodes and checks in one step, where every parameter is annotated with a scalar."""
+    def _scalar_decoder(self, code: CodeType | None) -> msgspec.msgpack.Decoder[Any] | None:
         if code is None:
             parameters = self._signature.parameters.values()
             positional = all(_KINDS[parameter.kind] == "positional" for parameter in parameters)
@@ -137,11 +143,11 @@ class Method:
             InvalidArgumentsError: they do not fit the signature.
             ProtocolViolationError: they are not what the codec writes.
         """
-        if self._fast is not None and not has_kwargs and not buffers and codec.ID == SAFE.ID:
+        if self.decode_scalars is not None and not has_kwargs and not buffers and codec.ID == SAFE.ID:
             try:
-                return self._fast.decode(head), {}
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                pass  # the slow way is more lenient (3.0 for an int), and words the error with its path
+                return self.decode_scalars(head), {}
+            except NOT_SCALARS:
+                pass
         args, kwargs = codec.decode_arguments(head, buffers, has_kwargs)
         self._check_arity(args, kwargs)
         if self._hints:
@@ -187,7 +193,7 @@ class Method:
         Raises:
             InvalidArgumentsError: it does not fit the return annotation.
         """
-        if not self._has_result_hint or type(value) is self._exact_result:
+        if not self._has_result_hint or type(value) is self.exact_result:
             return value
         return self._check(value, self._result_hint, "result")
 

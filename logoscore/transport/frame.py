@@ -33,22 +33,30 @@ __all__ = [
     "HEADER_SIZE",
     "NO_TOKEN",
     "START",
+    "VIEW_FROM",
     "Frame",
+    "Header",
     "LentBytes",
     "join_payload",
     "lent_places",
     "lent_table",
+    "pack_header",
     "parse",
     "parse_rest",
-    "plain_payload",
     "split_payload",
+    "unpack_header",
     "with_flag",
 ]
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
 HEADER_SIZE: Final = HEADER.size
+pack_header = HEADER.pack  # looked up once: a bound method of an imported object is not for the hot path
+unpack_header = HEADER.unpack_from
+Header = tuple[int, int, int, int, int, int, bytes]
+"""Kind, codec, flags, length of the name, call id, deadline, token."""
 START: Final = struct.Struct("<BBHI")
-_VIEW_FROM: Final = 2048  # bytes; a smaller payload is quicker copied than viewed
+VIEW_FROM: Final = 2048
+"""Bytes of a frame from which on its payload is looked at where it is; a smaller one is quicker copied."""
 NO_TOKEN: Final = bytes(16)
 MAX_BUFFERS: Final = 1 << 16
 _COUNT: Final = struct.Struct("<I")
@@ -121,24 +129,15 @@ def parse(data: bytes) -> Frame:
     return parse_rest(data, HEADER.unpack_from(data))
 
 
-def parse_rest(data: bytes, header: tuple[int, int, int, int, int, int, bytes]) -> Frame:
+def parse_rest(data: bytes, header: Header) -> Frame:
     """The same, where the header was unpacked before (to look at its token). Raises likewise."""
     kind, codec, flags, name_length, call_id, deadline, token = header
     size = len(data)
     end = HEADER_SIZE + name_length
     if end > size:
         raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {size}")
-    payload = data[end:] if size < _VIEW_FROM else memoryview(data)[end:]
+    payload = data[end:] if size < VIEW_FROM else memoryview(data)[end:]
     return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER_SIZE:end], payload)
-
-
-def plain_payload(data: bytes, start: bytes) -> bytes | memoryview | None:
-    """The payload of a frame that begins with ``start``, which is ``START.pack(kind, codec, 0, 0)``: a nameless one
-    without flags. None for any other frame.
-    """
-    if not data.startswith(start) or len(data) < HEADER_SIZE:
-        return None
-    return data[HEADER_SIZE:] if len(data) < _VIEW_FROM else memoryview(data)[HEADER_SIZE:]
 
 
 def join_payload(head: bytes, buffers: Sequence[memoryview]) -> list[bytes | memoryview]:

@@ -32,7 +32,6 @@ _WRITE: Final = 0  # indices into the ring's 64-bit words
 _READ: Final = 8
 WAITS: Final = 16
 """Index of the word in which the writer says that it waits, for readers in a hurry."""
-_DATA_WORD: Final = HEADER_SIZE // 8
 _RECORD_HEADER: Final = 8
 
 FIRST: Final = 1
@@ -41,7 +40,7 @@ MORE: Final = 2
 """Flag: the message goes on in the next record."""
 LENT: Final = 4
 """Flag, beside FIRST: the message begins with what says which memory it has been lent (see ``buffers.py``)."""
-_FLAGS: Final = FIRST | MORE | LENT
+_HIGHEST: Final = (FIRST | MORE | LENT) << 32 | 0xFFFFFFFF  # of what may stand before a record
 
 
 def ring_size(capacity: int) -> int:
@@ -58,7 +57,7 @@ def ring_size(capacity: int) -> int:
 class _End:
     """What both ends share: the views of the memory."""
 
-    __slots__ = ("capacity", "data", "mask", "words")
+    __slots__ = ("capacity", "data", "headers", "mask", "words")
 
     def __init__(self, memory: memoryview) -> None:
         self.capacity = len(memory) - HEADER_SIZE
@@ -66,9 +65,11 @@ class _End:
         self.mask = self.capacity - 1
         self.words = memory.cast("Q")
         self.data = memory[HEADER_SIZE:]
+        self.headers = self.data.cast("Q")
 
     def release(self) -> None:
         """Let go of the memory. Later use raises ValueError (from the released memoryview)."""
+        self.headers.release()
         self.data.release()
         self.words.release()
 
@@ -76,12 +77,12 @@ class _End:
 class RingWriter(_End):
     """The producer's end. The memory must be zeroed when the first end is made, and have one writer only."""
 
-    __slots__ = ("max_payload", "seen", "written")
+    __slots__ = ("max_payload", "room_until", "written")
 
     def __init__(self, memory: memoryview) -> None:
         super().__init__(memory)
         self.written = 0
-        self.seen = 0  # the reader's cursor as last checked
+        self.room_until = self.capacity  # beyond the reader's cursor as last checked
         # Larger payloads travel as several records, so that reader and writer work at the same time.
         self.max_payload = self.capacity // 4
 
@@ -95,21 +96,19 @@ class RingWriter(_End):
         size = len(payload)
         if size > self.max_payload:
             raise ValueError(f"a record of this ring carries at most {self.max_payload} bytes, not {size}")
-        need = (size + 15) & ~7
         written = self.written
-        if need > self.capacity - (written - self.seen) and need > self._free():
+        after = written + ((size + 15) & ~7)
+        if after > self.room_until and after > self._look_for_room():
             return False
         start = written & self.mask
-        words = self.words
-        words[_DATA_WORD + (start >> 3)] = size | flags << 32
+        self.headers[start >> 3] = size | flags << 32
         start += _RECORD_HEADER
         end = start + size
         if end <= self.capacity:
             self.data[start:end] = payload
         else:
             self._write_wrapped(start, payload)
-        self.written = written = written + need
-        words[_WRITE] = written
+        self.written = self.words[_WRITE] = after
         return True
 
     def _write_wrapped(self, start: int, payload: bytes | memoryview) -> None:
@@ -119,15 +118,14 @@ class RingWriter(_End):
         start = 0 if head else start - self.capacity
         self.data[start : start + len(view) - head] = view[head:]
 
-    def _free(self) -> int:
-        """Ask the reader's published cursor how much room there is, after checking it."""
+    def _look_for_room(self) -> int:
+        """Ask the reader's published cursor up to where there is room, after checking it."""
         read = self.words[_READ]
-        if not self.seen <= read <= self.written or read & 7:
-            raise ProtocolViolationError(
-                f"the reader published cursor {read}; possible were {self.seen} to {self.written}"
-            )
-        self.seen = read
-        return self.capacity - (self.written - read)
+        seen = self.room_until - self.capacity
+        if not seen <= read <= self.written or read & 7:
+            raise ProtocolViolationError(f"the reader published cursor {read}; possible were {seen} to {self.written}")
+        self.room_until = read + self.capacity
+        return self.room_until
 
     def set_waiting(self, episode: int) -> None:
         """Tell the reader that the writer waits for room (a number, new for each wait) or no longer does (0)."""
@@ -155,23 +153,22 @@ class RingReader(_End):
             ProtocolViolationError: the writer published an impossible cursor or record.
         """
         read = self.read_cursor
-        words = self.words
-        if read == self.limit:
-            limit = words[_WRITE]
-            if not read <= limit <= read + self.capacity or limit & 7:
-                raise ProtocolViolationError(f"the writer published cursor {limit}; the reader is at {read}")
+        limit = self.limit
+        if read == limit:
+            limit = self.words[_WRITE]
             if limit == read:
                 return None
+            if limit - read > self.capacity or limit < read or limit & 7:
+                raise ProtocolViolationError(f"the writer published cursor {limit}; the reader is at {read}")
             self.limit = limit
         start = read & self.mask
-        header = words[_DATA_WORD + (start >> 3)]
-        flags = header >> 32
+        header = self.headers[start >> 3]
         size = header & 0xFFFFFFFF
-        need = (size + 15) & ~7
-        if need > self.limit - read or flags > _FLAGS:
+        after = read + ((size + 15) & ~7)
+        if after > limit or header > _HIGHEST:
             raise ProtocolViolationError(
-                f"the writer announced a record of {size} bytes with flags {flags:#x}; "
-                f"{self.limit - read} bytes are in the ring"
+                f"the writer announced a record of {size} bytes with flags {header >> 32:#x}; "
+                f"{limit - read} bytes are in the ring"
             )
         start += _RECORD_HEADER
         end = start + size
@@ -181,9 +178,8 @@ class RingReader(_End):
             payload = bytes(self.data[start:]) + bytes(self.data[: end - self.capacity])
         else:
             payload = bytes(self.data[:size])
-        self.read_cursor = read = read + need
-        words[_READ] = read
-        return payload, flags
+        self.read_cursor = self.words[_READ] = after
+        return payload, header >> 32
 
     def waiting_episode(self) -> int:
         """The number of the writer's present wait for room, 0 if it does not wait."""

@@ -19,11 +19,9 @@ from __future__ import annotations
 import os
 import select
 import sys
-import threading
 from itertools import repeat
 from typing import Final
 
-from logoscore.transport.attempt import Attempt
 from logoscore.transport.ring import RingReader
 
 __all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
@@ -38,7 +36,7 @@ _PATIENCE: Final = 4  # such answers before the callee moves
 
 
 class Spinner:
-    """One per process: the budget for spinning, and the right to.
+    """One per process: the budget for spinning, and who does.
 
     Args:
         microseconds: the longest spin; 0 turns spinning off.
@@ -47,10 +45,8 @@ class Spinner:
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
         self.longest = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0  # slices
         self.shortest = -(-self.longest // _SHORT)
-        self.right = Attempt(threading.Lock())
-        #: Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
-        #: Called only by who has the right: a poll object serves one thread at a time.
-        self.let_others_run = select.poll().poll
+        #: Whose thread looks just now: at most one does.
+        self.spinning: SpinState | None = None
 
 
 class SpinState:
@@ -63,6 +59,7 @@ class SpinState:
     __slots__ = (
         "_crowded",
         "_lazy",
+        "_let_others_run",
         "_missed",
         "_moves",
         "_next_move",
@@ -78,6 +75,9 @@ class SpinState:
         self._ring = ring
         self._moves = moves
         self._slices = spinner.shortest
+        # Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
+        # (A poll object serves one thread at a time: whoever leads this ring.)
+        self._let_others_run = select.poll().poll
         self._rest = 0
         self._next_rest = 1
         self._missed = False
@@ -90,31 +90,24 @@ class SpinState:
         if self._rest:
             self._rest -= 1
             return False
-        if self._look(self._slices):
-            self._next_rest = 1
-            return True
+        spinner = self._spinner
+        if spinner.spinning is None:
+            words = self._ring.words
+            cursor = self._ring.read_cursor
+            try:
+                # Since the question there was no call and no jump: neither another thread nor Ctrl-C can have come between.
+                spinner.spinning = self
+                for _ in repeat(None, self._slices):
+                    for _ in repeat(None, _SLICE):
+                        if words[0] != cursor:
+                            self._next_rest = 1
+                            return True
+                    self._let_others_run(0)
+            finally:
+                spinner.spinning = None
         self._rest = self._next_rest
         self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
         self._missed = True
-        return False
-
-    def _look(self, slices: int) -> bool:
-        words = self._ring.words
-        cursor = self._ring.read_cursor
-        spinner = self._spinner
-        right = spinner.right
-        with right as mine:
-            try:
-                if not mine:
-                    return False
-                for _ in repeat(None, slices):
-                    for _ in repeat(None, _SLICE):
-                        if words[0] != cursor:
-                            return True
-                    spinner.let_others_run(0)
-            finally:
-                if mine:
-                    right.release()
         return False
 
     def parked(self, nanoseconds: int) -> None:

@@ -10,7 +10,7 @@ from helpers import wait_until
 
 from faults.hostile import parties, run, threads_of
 from logoscore.errors import ChannelClosedError, RemoteError
-from logoscore.session import serving
+from logoscore.session import reply_sender, serving
 
 #: Of the channel under attack, of the others with their stand-bys, and what a host has anyway.
 BOUND = 2 * serving.THREADS + 100
@@ -42,7 +42,7 @@ FLOODS = {
 @pytest.mark.parametrize("flood", FLOODS)
 def test_replies_that_nobody_reads(tmp_path: Path, flood: str, concurrency: str) -> None:
     with parties(tmp_path, concurrency=concurrency) as (core, evil, victim, _):
-        run(victim, "from logoscore.session import serving; serving.UNREAD_SECONDS = 1.0")
+        run(victim, "from logoscore.session import reply_sender; reply_sender.UNREAD_SECONDS = 1.0")
         pid = core.get_plugin_info("victim").pid
         assert pid is not None
         run(evil, DEAF)
@@ -67,7 +67,7 @@ def test_replies_that_nobody_reads(tmp_path: Path, flood: str, concurrency: str)
 
 def test_the_app_is_no_easier_prey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The core manager lives in the app's process."""
-    monkeypatch.setattr(serving, "UNREAD_SECONDS", 1.0)
+    monkeypatch.setattr(reply_sender, "UNREAD_SECONDS", 1.0)
     with parties(tmp_path) as (_, evil, victim, _):
         run(evil, DEAF)
         run(evil, "flood('core_manager', lambda n: call('core_manager', b'getKnownPlugins', call_id=n + 9), 20_000)")

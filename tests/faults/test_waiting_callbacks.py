@@ -16,9 +16,9 @@ from logoscore.errors import CallTimeoutError
 
 IMPATIENT = """
 from logoscore import PluginInterface, invokable
-from logoscore.session import serving
+from logoscore.session import reply_sender
 
-serving.UNREAD_SECONDS = 0.5
+reply_sender.UNREAD_SECONDS = 0.5
 
 
 class Impatient(PluginInterface):

@@ -15,11 +15,9 @@ from logoscore.transport.frame import (
     BUFFERS,
     HEADER,
     LENT,
-    START,
     Frame,
     join_payload,
     parse,
-    plain_payload,
     split_payload,
 )
 
@@ -160,20 +158,3 @@ def test_more_buffers_than_allowed_are_refused_on_both_sides() -> None:
         split_payload(memoryview(payload), BUFFERS)
     head, buffers = split_payload(memoryview(b"".join(join_payload(b"", [memoryview(b"")] * (1 << 16)))), BUFFERS)
     assert (len(head), len(buffers)) == (0, 1 << 16)
-
-
-@given(_headers, st.sampled_from([0, 0, 1, BUFFERS, 4]), st.sampled_from([b"", b"", b"name"]), _heads, st.data())
-@settings(deadline=None)
-def test_the_short_way_gives_what_the_long_way_gives_or_leaves_it_to_that(
-    header: dict[str, Any], flags: int, name: bytes, head: bytes, data: st.DataObject
-) -> None:
-    whole = _frame(header, flags, name, head)
-    kind = data.draw(st.sampled_from([header["kind"], 16]))
-    codec = data.draw(st.sampled_from([header["codec"], 0]))
-    payload = plain_payload(whole, START.pack(kind, codec, 0, 0))
-    if (kind, codec, flags, name) == (header["kind"], header["codec"], 0, b""):
-        assert payload is not None
-        assert bytes(payload) == head
-    else:
-        assert payload is None
-    assert plain_payload(whole[: HEADER.size - 1], START.pack(kind, codec, 0, 0)) is None

@@ -100,13 +100,14 @@ class SafeCodec:
             SerializationError: numpy, or a time zone, is needed and missing.
         """
         try:
-            if len(head) > LONG:
+            size = len(head)
+            if size > LONG:
                 check_maps(head)
             try:
                 value = unpack_plain(head)
             except ExtensionFound:
                 value = read(head, buffers)
-            if len(head) > MAX_DEPTH and may_be_deep(head) and not is_plain(value, MAX_DEPTH):
+            if size > MAX_DEPTH and may_be_deep(head) and not is_plain(value, MAX_DEPTH):
                 measure(value)
         except SerializationError:
             raise

@@ -1,4 +1,4 @@
-"""Frames: ``parse``, ``plain_payload``, ``split_payload``.
+"""Frames: ``parse``, ``split_payload``.
 
 The input is a frame as it comes out of a ring. Property: ProtocolViolationError or parts which, put together again, are the
 very same bytes; no part is longer than the frame.
@@ -12,7 +12,6 @@ from logoscore.transport import frame as fr
 
 
 def check(data: bytes) -> bool:
-    _check_plain(data)
     try:
         frame = fr.parse(data)
     except ProtocolViolationError:
@@ -30,20 +29,6 @@ def check(data: bytes) -> bool:
     joined = fr.join_payload(bytes(head), buffers) if frame.flags & fr.BUFFERS else [head]
     assert b"".join(joined) == frame.payload, "head and buffers are not the payload"
     return True
-
-
-def _check_plain(data: bytes) -> None:
-    kind, codec = data[:2] if len(data) > 1 else (0, 0)
-    payload = fr.plain_payload(data, fr.START.pack(kind, codec, 0, 0))
-    if payload is not None:
-        found = fr.parse(data)
-        said = fr.HEADER.unpack_from(data)[4:7]
-        assert (found.flags, found.call_id, found.deadline, found.token, found.name, found.payload) == (
-            0,
-            *said,
-            b"",
-            payload,
-        )
 
 
 def seeds() -> list[bytes]:

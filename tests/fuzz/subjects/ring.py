@@ -89,7 +89,7 @@ class HostileRing:
     def settle(self) -> None:
         """Nothing was written where no ring is, and the private cursors are possible ones."""
         assert self._memory.startswith(_CANARY) and self._memory.endswith(_CANARY), "written outside the ring"  # noqa: PT018
-        assert 0 <= self.writer.written - self.writer.seen <= self.writer.capacity
+        assert 0 <= self.writer.room_until - self.writer.written <= self.writer.capacity
         assert 0 <= self.reader.limit - self.reader.read_cursor <= self.reader.capacity
 
     def release(self) -> None:
