@@ -94,6 +94,7 @@ class CallLink:
             LogosError: what closed the channel.
         """
         sender, receiver = self.sender, self._receiver
+        own = b""
         with receiver.attempt as mine:
             try:
                 # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
@@ -117,7 +118,8 @@ class CallLink:
                             if now >= deadline:
                                 return None
             except LogosError as error:
-                self._close_by(error)
+                if own:  # else it was closed before we came: what has arrived is still to be delivered to others
+                    self._close_by(error)
                 raise
             finally:
                 if mine:
