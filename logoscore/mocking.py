@@ -80,6 +80,9 @@ class _Mocked:
     def read(self, call: Any, until: int) -> None:
         pass
 
+    def refuse_in_callback(self) -> None:
+        """Nothing is waited for."""
+
     def timed_out(self) -> LogosError:
         return StateError("a mock does not time out")
 

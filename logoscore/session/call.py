@@ -36,6 +36,9 @@ class Origin(Protocol):
     def read(self, call: Call, until: int) -> None:
         """Read replies on this thread until ``call`` has its own or ``until``, unless another thread does."""
 
+    def refuse_in_callback(self) -> None:
+        """Before a wait: raises StateError on the thread that is to bring what is waited for."""
+
     def timed_out(self) -> LogosError:
         """The deadline passed: tell the callee; gives the error."""
 
@@ -123,9 +126,12 @@ class Call(QuietFuture, Waiter):
 
         Raises:
             CallCancelledError: it was cancelled.
+            StateError: in a done-callback of a call of the same client, where nobody could bring the result meanwhile.
         """
         if self._state == "FINISHED" and self._exception is None:
             return self._result
+        if not self.done():
+            self._origin.refuse_in_callback()
         try:
             if current_call.get() is None or self.done():
                 return super().result(timeout)
@@ -133,6 +139,12 @@ class Call(QuietFuture, Waiter):
                 return super().result(timeout)
         except concurrent.futures.CancelledError:
             raise _CancelledError("the call was cancelled by its caller") from None
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call raised, or None. Waits, and raises, as :meth:`result` does."""
+        if not self.done():
+            self._origin.refuse_in_callback()
+        return super().exception(timeout)
 
     def __await__(self) -> Generator[Any, None, Any]:
         import asyncio

@@ -220,8 +220,9 @@ class LogosAPIClient(Connection):
         ``cancel()`` reaches the callee.
 
         Done-callbacks run on the thread that reads the replies of this module, as those of an executor run on its worker:
-        they may submit further calls, but what waits in one (for a result, a lock, the network) holds up every other
-        reply. A module whose replies are not read for 20 s closes the channel: ChannelClosedError.
+        they may submit further calls, but what waits in one (for a lock, the network) holds up every other reply. A
+        module whose replies are not read for 20 s closes the channel: ChannelClosedError. Waiting there for a reply of
+        the same module (``call``, ``result()``) could never end, and is a StateError.
         """
         return self._submit(method, args, None, timeout)
 
@@ -363,6 +364,9 @@ class _Request(msgspec.Struct, eq=False):
 
     def read(self, call: Call, until: int) -> None:
         self.link.read(call, until)
+
+    def refuse_in_callback(self) -> None:
+        self.link.refuse_in_callback()
 
     def timed_out(self) -> LogosError:
         self.client._node.cancel(self.link.link, self.call_id)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from logoscore.errors import LogosError, ProtocolViolationError
+from logoscore.errors import LogosError, ProtocolViolationError, StateError
 from logoscore.session.expiries import Expiries
 from logoscore.session.pump import LOOK_SECONDS, Pump
 from logoscore.session.threads import LinkOwner
@@ -143,7 +143,8 @@ class CallLink:
     def _roundtrip_with_others(
         self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int
     ) -> bytes | None:
-        """Somebody else reads, or the ring is full: the waiter's way."""
+        """Somebody else reads, or the ring is full: the waiter's way. Raises StateError in a done-callback."""
+        self.refuse_in_callback()
         waiter = SyncWaiter()
         self._pending[call_id] = waiter
         try:
@@ -158,6 +159,14 @@ class CallLink:
             # It may have been our turn to lead just when we gave up: pass it on.
             if self._pending and not self._receiver.lock.locked():
                 self._promote()
+
+    def refuse_in_callback(self) -> None:
+        """Before a thread waits for a reply of this channel: raises StateError if the thread is the one that reads them."""
+        if self._delivering == threading.get_ident():
+            raise StateError(
+                f"{self.peer}: a done-callback of its calls runs on the thread that reads its replies, and cannot wait for "
+                f"one: use submit, or wait in a thread of your own"
+            )
 
     def send(self, frame: bytes | list[bytes | memoryview], deadline: int) -> None:
         """Send one frame. Raises what :meth:`Sender.send` does."""
@@ -344,7 +353,11 @@ class CallLink:
         for call_id in self._expiries.take_due(_now()):
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
-                waiter.fail(ExpiredError())
+                self._delivering = threading.get_ident()
+                try:
+                    waiter.fail(ExpiredError())
+                finally:
+                    self._delivering = 0
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: whoever would wait here gets ``error``."""
