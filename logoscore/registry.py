@@ -221,10 +221,14 @@ class Registry:
             UnknownModuleError: there is none of that name.
         """
         with self.lock:
-            record = self._records.get(name) if isinstance(name, str) else None
+            record = self.find(name)
             if record is None:
                 raise self.unknown(name)
             return record
+
+    def find(self, name: str) -> ModuleRecord | None:
+        """Likewise, or None: for who expects that, as the error takes time to be worded."""
+        return self._records.get(name) if isinstance(name, str) else None
 
     def loaded(self, name: str) -> ModuleRecord:
         """The record of a loaded module.
@@ -243,18 +247,27 @@ class Registry:
             known = ", ".join(sorted(self._records)) or "none"
         shown = repr(name) if isinstance(name, str) else f"{name!r} (a module's name is a str)"
         why = self.unusable.get(name) if isinstance(name, str) else None
-        found = f"; what was found of that name cannot be used: {why}" if why else ""
+        found = f"; what was found of that name cannot be used: {why}" if why else self._guess(name)
         return UnknownModuleError(
             f"no module {shown[:200]} is known{found}; known are: {known}; "
             f"searched: {', '.join(self.searched) or 'nothing'}",
             module=name if isinstance(name, str) else None,
         )
 
+    def _guess(self, name: object) -> str:
+        from logoscore.near import nearest
+
+        with self.lock:
+            meant = nearest(name, self._records)
+        return f"; did you mean {meant!r}?" if meant is not None else ""
+
     @staticmethod
     def not_loaded(record: ModuleRecord) -> LogosError:
         """The error for a module that is known but has no process."""
         is_not = "" if record.state == KNOWN else "is not loaded: it "
-        return ModuleNotLoadedError(f"module {record.name!r} {is_not}{record.standing}", module=record.name)
+        comes = record.state in {LOADING, RESTARTING}
+        remedy = "client.wait_ready() waits for it" if comes else f'core.load_plugin("{record.name}") loads it'
+        return ModuleNotLoadedError(f"module {record.name!r} {is_not}{record.standing}; {remedy}", module=record.name)
 
     def names(self, *states: str) -> list[str]:
         """The names of the modules in one of ``states`` (none given: of all), sorted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from logoscore.errors import LogosError, PermissionDeniedError, UnknownModuleError
+from logoscore.errors import LogosError, PermissionDeniedError
 from logoscore.policy import AccessRequest, Decision, decide
 from logoscore.registry import Registry
 
@@ -34,15 +34,12 @@ class CoreRights:
 
     def resolve(self, target: str) -> str:
         """The module's name for a name or a capability. Raises UnknownModuleError."""
-        if target == _CORE:
+        if target == _CORE or self._registry.find(target) is not None:
             return target
-        try:
-            return self._registry.get(target).name
-        except UnknownModuleError:
-            provider = self._registry.provider_of(target)
-            if provider is None:
-                raise
-            return provider
+        provider = self._registry.provider_of(target)
+        if provider is None:
+            raise self._registry.unknown(target)
+        return provider
 
     def absent(self, name: str) -> LogosError:
         """The error for somebody who is not there."""
@@ -83,10 +80,8 @@ class CoreRights:
         return "cloudpickle" if all(side is not None and side.codec == "cloudpickle" for side in sides) else "safe"
 
     def _metadata(self, name: str) -> Metadata | None:
-        try:
-            return self._registry.get(name).spec.metadata
-        except UnknownModuleError:
-            return None
+        record = self._registry.find(name)
+        return record.spec.metadata if record is not None else None
 
 
 def _understood(answer: Any, requester: str, target: str) -> bool | Decision | None:

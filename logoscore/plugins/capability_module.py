@@ -57,7 +57,9 @@ class CapabilityModule(PluginInterface):
         token = new_token()
         own_token = self._node.tokens.held(name)
         if own_token is None:
-            raise ModuleNotLoadedError(f"{name} has just been unloaded", module=name)
+            raise ModuleNotLoadedError(
+                f'module {name!r} has just been unloaded; core.load_plugin("{name}") loads it', module=name
+            )
         self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
         return token
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Protocol
 
-from logoscore.errors import PermissionDeniedError, UnknownModuleError
+from logoscore.errors import PermissionDeniedError
 from logoscore.interface import MethodInfo, PluginInterface, invokable
 from logoscore.plugins.discovery import process_path
 from logoscore.session.execution import current_caller
@@ -116,10 +116,8 @@ class CoreManager(PluginInterface):
             return self._core.process_plugin(path)
 
     def _known_path(self, name: str) -> Any:
-        try:
-            return self._core.registry.get(name).spec.path
-        except UnknownModuleError:
-            return None
+        record = self._core.registry.find(name)
+        return record.spec.path if record is not None else None
 
     @invokable
     def get_plugin_methods(self, name: str) -> list[MethodInfo]:

@@ -143,13 +143,46 @@ def test_an_unknown_name_is_an_error_that_says_what_is_known(name: Any) -> None:
         assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("chatt", "chat"),
+        ("Chat", "chat"),
+        ("code-search", "code_search"),
+        ("chta", "chat"),
+        ("code_serach", "code_search"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    modules = registry(chat=KNOWN, code_search=LOADED, core_manager=LOADED)
+    with pytest.raises(UnknownModuleError, match=f"is known; did you mean '{meant}'\\?; known are: chat, "):
+        modules.get(name)
+
+
+@pytest.mark.parametrize("name", ["", "notes", "search", "c", None, 5, "chat" * 40])
+def test_nothing_is_guessed_where_nothing_is_near(name: Any) -> None:
+    modules = registry(chat=KNOWN, code_search=LOADED)
+    with pytest.raises(UnknownModuleError) as caught:
+        modules.get(name)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_why_a_module_cannot_be_used_goes_before_a_guess() -> None:
+    modules = registry(chat=KNOWN)
+    modules.unusable = {"chatt": "its metadata.json is no JSON"}
+    with pytest.raises(UnknownModuleError, match=r"cannot be used: its metadata\.json is no JSON; known are: chat;"):
+        modules.get("chatt")
+
+
+LOAD = r'; core\.load_plugin\("m"\) loads it'
+WAIT = r"; client\.wait_ready\(\) waits for it"
 NOT_LOADED = {
-    KNOWN: "is known, not loaded",
-    LOADING: "is not loaded: it is being loaded",
-    UNLOADING: "is not loaded: it is being unloaded",
-    CRASHED: r"is not loaded: it has crashed \(exit code 3\)",
-    RESTARTING: r"is not loaded: it has crashed and waits for its restart \(exit code 3\)",
-    GAVE_UP: r"is not loaded: it was given up after too many restarts \(exit code 3\)",
+    KNOWN: f"is known, not loaded{LOAD}",
+    LOADING: f"is not loaded: it is being loaded{WAIT}",
+    UNLOADING: f"is not loaded: it is being unloaded{LOAD}",
+    CRASHED: rf"is not loaded: it has crashed \(exit code 3\){LOAD}",
+    RESTARTING: rf"is not loaded: it has crashed and waits for its restart \(exit code 3\){WAIT}",
+    GAVE_UP: rf"is not loaded: it was given up after too many restarts \(exit code 3\){LOAD}",
 }
 
 
