@@ -17,6 +17,7 @@ from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
 from logoscore.module_life import ModuleLife
 from logoscore.plugins.builtin import builtin_spec
+from logoscore.plugins.complaints import Complaints
 from logoscore.plugins.core_manager import CoreManager
 from logoscore.plugins.spec import DiscoveryFailure
 from logoscore.registry import IDLE, LOADED, Registry
@@ -51,6 +52,7 @@ class Runtime:
         self._starting = threading.Lock()
         self._ended = threading.Event()
         self._failures: list[DiscoveryFailure] = []
+        self._complaints = Complaints()
         self._parties: dict[str, LocalParty] = {}
         self._processed: set[str] = (
             set()
@@ -226,6 +228,7 @@ class Runtime:
         ) + (("the installed distributions",) if self.settings.entry_points else ())
         self.registry.unusable = {failure.name: str(failure.error) for failure in failures}
         self._failures = failures
+        self._complaints.scanned(specs.values(), failures)
 
     def failures(self) -> list[DiscoveryFailure]:
         """See ``Core.get_discovery_failures``."""
@@ -239,6 +242,7 @@ class Runtime:
         spec = process_path(path)
         self.registry.add(spec)
         self._processed.add(spec.name)
+        self._complaints.added(spec)
         return spec.name
 
     def add_class(self, cls: type[PluginInterface]) -> str:
@@ -252,6 +256,7 @@ class Runtime:
             if record.state in IDLE:
                 record.pickled = pickled
         self._processed.add(spec.name)
+        self._complaints.added(spec)
         return spec.name
 
     # --- modules ----------------------------------------------------------------------------------------------------
