@@ -24,14 +24,17 @@ MARK = "__logos_invokable__"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def invokable(function: _F) -> _F:
+def invokable(function: _F = None) -> _F:  # type: ignore[assignment]  # None: who calls it is told what to write
     """Mark a method as callable from other modules and the app (the seed's ``Q_INVOKABLE``).
 
     What is not marked cannot be called. Names that begin with an underscore cannot be marked.
 
     Raises:
-        TypeError: the thing marked is not a function, or its name begins with an underscore.
+        TypeError: the thing marked is not a function, or its name begins with an underscore; or ``@invokable()`` was
+            written, with parentheses.
     """
+    if function is None:
+        raise TypeError("use @invokable without parentheses: it takes the function that it marks, and no options")
     name = getattr(function, "__name__", None)
     if not callable(function) or name is None:
         raise TypeError(f"@invokable marks functions, not {type(function).__name__}")
