@@ -17,6 +17,7 @@ A *part* is what a thread does until it has ended, or goes on with another part:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from logoscore.session.subscription import Subscription
 
 if TYPE_CHECKING:
     from logoscore.session.node import Node
+    from logoscore.session.raised import Raised
 
 __all__ = ["Listener", "Part", "listen", "play"]
 
@@ -44,7 +46,7 @@ def play(part: Part | None) -> None:
 def listen(node: Node, target: str, event: str | None, callback: Callable[[Event], Any]) -> Subscription:
     """See :meth:`LogosAPIClient.on_event`."""
     subscription = node.subscribe(target, event, 1024, "block")
-    listener = Listener(subscription, callback, lambda: node.turn(target), node.on_exit)
+    listener = Listener(subscription, callback, lambda: node.turn(target), node.name, node.on_exit)
     try:
         node.threads.start(lambda: play(listener.consume), f"logos-on-{target}")
     except BaseException:
@@ -58,6 +60,7 @@ class Listener:
 
     Args:
         guard: gives a context manager around each call: the module's turn.
+        party: whose callback it is.
         on_exit: called with the exit code when the callback raises SystemExit, which ends a host as it does in a
             method; None (in the app, whose end is not a callback's to decide): that is logged like anything else.
     """
@@ -67,12 +70,15 @@ class Listener:
         subscription: Subscription,
         callback: Callable[[Event], Any],
         guard: Callable[[], Any],
+        party: str,
         on_exit: Callable[[object], None] | None = None,
     ) -> None:
         self._subscription = subscription
         self._callback = callback
         self._guard = guard
+        self._party = party
         self._on_exit = on_exit
+        self._raised: Raised | None = None
         self._exited = False
         # Under the subscription's lock:
         self._runs = False
@@ -163,11 +169,13 @@ class Listener:
         try:
             with self._guard():
                 self._callback(event)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - the callback may raise anything; it is logged
             if isinstance(exc, SystemExit) and self._on_exit is not None:
                 self._exited = True
                 self._on_exit(exc.code)
                 return
-            import logging
+            if self._raised is None:
+                from logoscore.session.raised import Raised
 
-            logging.getLogger("logoscore").exception("the callback for %s.%s raised", event.module, event.name)
+                self._raised = Raised(self._party, self._callback)
+            self._raised.add(exc, f"{event.module}.{event.name}", sys.exc_info()[2])

@@ -172,7 +172,9 @@ def logged(what: str) -> Outcome:
     def check(cell: Cell, result: Any, error: BaseException | None) -> None:
         assert (result, error) == ("heard", None)
         record, *_ = cell.core.get_client("frail").call("kept_log")
-        assert record.startswith("the callback for calm.tick raised\nTraceback (most recent call last)")
+        assert re.match(
+            r"frail: the callback \S+\.Frail\.\w+\S* for calm\.tick raised\nTraceback \(most recent call last\)", record
+        ), record
         assert what in record
 
     return check

@@ -104,7 +104,7 @@ def test_callback(calm: LogosAPIClient, caplog: pytest.LogCaptureFixture, error:
         calm.call("tick")
         calm.call("tick")
         wait_until(lambda: len(heard) == 2, what="the second event")
-        assert "the callback for calm.tick raised" in caplog.text
+        assert f"core: the callback {__name__}.{callback.__qualname__} for calm.tick raised" in caplog.text
         assert error.__name__ in caplog.text
 
 

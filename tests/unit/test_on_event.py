@@ -51,7 +51,7 @@ class Source:
 class Setting:
     def __init__(self, callback: Callable[[Event], Any], **options: Any) -> None:
         self.subscription = Subscription("chat", "said", 1000, "block", lambda _: None)
-        self.listener = Listener(self.subscription, callback, contextlib.nullcontext, **options)
+        self.listener = Listener(self.subscription, callback, contextlib.nullcontext, "till", **options)
         self.source = Source(self.listener, self.subscription)
         self.threads = [Worker(play, self.listener.consume), Worker(play, self.source.read)]
 
@@ -167,7 +167,9 @@ def test_what_the_callback_raises_does_not_end_the_reading(
     setting = make(callback)
     setting.source.send(1, 2, 3)
     wait_until(lambda: ran == [1, 2, 3])
-    assert caplog.text.count("the callback for chat.said raised") == 3
+    said = f"till: the callback {__name__}.{callback.__qualname__} for chat.said raised"
+    assert caplog.messages == [said, said, f"{said} (2 times by now; what recurs is not logged each time)"]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [SystemExit, KeyError, KeyError]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -375,7 +375,7 @@ def test_a_callback_that_raises_is_logged_and_called_again(caplog: pytest.LogCap
 
     push(target, 1, 2)
     target.fail(ProtocolViolationError("over"))
-    assert Listener(target, callback, lambda: guard).consume() is None
+    assert Listener(target, callback, lambda: guard, "till").consume() is None
     assert seen == [1, 2]
     assert "deliberate" in caplog.text
     assert "has ended: over" in caplog.text
