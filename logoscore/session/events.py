@@ -212,7 +212,7 @@ class EventLink:
             self._former.wait_read()
             self._former = None
         for subscription in self._subscriptions():
-            subscription.connected()
+            subscription._connected()
         self._receiver.lock.acquire()  # whoever reads to the end gives it back
         return self._read
 
@@ -243,7 +243,7 @@ class EventLink:
         self._channel.close(error)
         self._owner.link_failed(self.link, error)
         for subscription in self._subscriptions():
-            subscription.fail(error)
+            subscription._fail(error)
 
     def _deliver(self, data: bytes) -> Part | None:
         """Hand one event to whoever wants it. The next part of this thread, if another one reads on meanwhile."""
@@ -262,17 +262,17 @@ class EventLink:
                     event = self._event(frame, name)
                     if event is None:
                         return None
-                listener = subscription.listener
+                listener = subscription._listener
                 if listener is not None and len(subscriptions) == 1:
                     mine = listener.begin(event, self._read)
                     if mine is not None:
                         return listener.run(mine)
-                subscription.push(event, self._others_than, self._patience)
+                subscription._push(event, self._others_than, self._patience)
         return None
 
     def _others_than(self, subscription: Subscription) -> bool:
         """Whether somebody else waits for this publisher's events."""
-        return any(each is not subscription and not each.over for each in self._subscriptions())
+        return any(each is not subscription and not each._over() for each in self._subscriptions())
 
     def _event(self, frame: Frame, name: str) -> Event | None:
         """The event, or None (and a word in the log) if its data cannot be made here."""

@@ -120,14 +120,14 @@ class Hearing:
             with self._lock:
                 if self._latest.get(module) is link:  # or it is back already
                     for subscription in self.of(module):
-                        subscription.lost(error)
+                        subscription._tell_lost(error)
 
         self._node.threads.start_or_postpone(tell, f"logos-lost-{module}")
 
     def fail(self, publisher: str, error: LogosError) -> None:
         """The channel that the events of ``publisher`` should come by cannot be had."""
         for subscription in self.of(publisher):
-            subscription.fail(error)
+            subscription._fail(error)
 
     # --- subscriptions ----------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Hearing:
             with self._lock:
                 self._subscriptions[module] = [*self.of(module), subscription]
                 if any(link.peer == module for link in self._links.values()):
-                    subscription.connected()
+                    subscription._connected()
             try:
                 self._tell(module, told)
                 _await(told, module, deadline)
@@ -201,7 +201,7 @@ class Hearing:
         """See ``Node.abandon``."""
         for group in self._subscriptions.values():
             for subscription in group:
-                subscription.abandon(error)
+                subscription._abandon(error)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

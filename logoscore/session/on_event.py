@@ -86,7 +86,7 @@ class Listener:
         self._begun = 0  # callbacks, by readers
         self._seen = 0  # of these, when the consumer last looked
         self._sleeps = False  # the consumer, without looking at the clock
-        subscription.listener = self
+        subscription._listener = self
 
     # --- the reader's side ------------------------------------------------------------------------------------------
 
@@ -97,20 +97,20 @@ class Listener:
             read: the reader's part, for whoever takes over.
         """
         subscription = self._subscription
-        with subscription.changed:
-            if self._runs or subscription.pending or subscription.over:
+        with subscription._changed:
+            if self._runs or subscription.pending or subscription._over():
                 return None
             self._runs = True
             self._reader = read
             self._begun += 1
             if self._sleeps:
-                subscription.changed.notify_all()
-            return subscription.marked(event)
+                subscription._changed.notify_all()
+            return subscription._marked(event)
 
     def run(self, event: Event) -> Part | None:
         """In the reader, after :meth:`begin`: what to do next; None: read on."""
         self._call(event)
-        with self._subscription.changed:
+        with self._subscription._changed:
             if self._reader is None:
                 return self.consume
             self._reader = None
@@ -137,7 +137,7 @@ class Listener:
                 logging.getLogger("logoscore").warning(
                     "%r waits until its module is loaded again: %s", subscription, what
                 )
-                if subscription.over:  # (of a party that ended so)
+                if subscription._over():  # (of a party that ended so)
                     return None
                 continue
             except LogosError as error:
@@ -148,11 +148,11 @@ class Listener:
     def _wait(self) -> Part | None:
         """Until there is something to take from the subscription; or a reader's callback lasts: then that one's part."""
         subscription = self._subscription
-        told = subscription.losses_told
-        with subscription.changed:
+        told = subscription._losses_told
+        with subscription._changed:
             while True:
                 if self._reader is None:
-                    self._runs = self._exited or subscription.has_news(told)
+                    self._runs = self._exited or subscription._has_news(told)
                     if self._runs:
                         return None
                 elif self._seen == self._begun:
@@ -160,7 +160,7 @@ class Listener:
                     return part
                 self._sleeps = self._reader is None and self._seen == self._begun
                 self._seen = self._begun
-                subscription.wait_for_change(None if self._sleeps else _RELIEF_SECONDS)
+                subscription._wait_for_change(None if self._sleeps else _RELIEF_SECONDS)
                 self._sleeps = False
 
     # --- both -------------------------------------------------------------------------------------------------------

@@ -83,8 +83,8 @@ class Subscription:
         self.gaps = 0
         self._on_cancel = on_cancel
         self._events: deque[Event] = deque()
-        self.listener: Listener | None = None  # whose callback takes the events
-        self.changed = threading.Condition()
+        self._listener: Listener | None = None  # whose callback takes the events
+        self._changed = threading.Condition()
         self._full_since: float | None = None  # and others have to wait for it
         self._waiting = 0  # threads that wait for an event, or for room: there may be none, and telling nobody costs
         self._error: LogosError | None = None
@@ -96,9 +96,9 @@ class Subscription:
         self._losses_told = 0
         self._tasks: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
-    # --- the reader's side ------------------------------------------------------------------------------------------
+    # --- the reader's side, and its listener's: underscored, as users have no business there ------------------------
 
-    def push(
+    def _push(
         self, event: Event, others: Callable[[Subscription], bool] = lambda _: False, patience: float = 0.0
     ) -> None:
         """Take an event in; with overflow "block" this waits for room.
@@ -107,17 +107,17 @@ class Subscription:
             others: tells whether waiting for this one holds up other subscriptions.
             patience: seconds that it may do so; then this one ends.
         """
-        with self.changed:
+        with self._changed:
             if len(self._events) < self.maxsize:
                 self._full_since = None  # it has caught up
             elif self._over() or not self._make_room(others, patience):
                 return
             if self._over():
                 return
-            self._events.append(self.marked(event))
+            self._events.append(self._marked(event))
             self._wake()
 
-    def marked(self, event: Event) -> Event:
+    def _marked(self, event: Event) -> Event:
         """Under the lock: the event, with a gap notice if it is the first since the publisher was away."""
         if not self._gap_pending:
             return event
@@ -154,7 +154,7 @@ class Subscription:
                 left = _LOOK_SECONDS if self._full_since is None else patience - (now - self._full_since)
                 if left <= 0:
                     return self._fall_behind(f"{limit} events wait, and for {patience:g} s others had to wait for it")
-                self.changed.wait(min(left, _LOOK_SECONDS))
+                self._changed.wait(min(left, _LOOK_SECONDS))
         finally:
             self._waiting -= 1
 
@@ -163,38 +163,38 @@ class Subscription:
         self._wake()
         return False
 
-    def connected(self) -> None:
+    def _connected(self) -> None:
         """There is a channel. If there was one before, the publisher was away: mark the next event."""
-        with self.changed:
+        with self._changed:
             if self._was_connected:
                 self.gaps += 1
                 self._gap_pending = True
             self._was_connected = True
             self._lost = None
 
-    def lost(self, error: ModuleCrashedError) -> None:
+    def _tell_lost(self, error: ModuleCrashedError) -> None:
         """The publisher has crashed and is not restarted: say so, once, after what waits."""
-        with self.changed:
+        with self._changed:
             self._lost = error
             self._losses += 1
             self._wake()
 
-    def fail(self, error: LogosError) -> None:
+    def _fail(self, error: LogosError) -> None:
         """End it with ``error``, after what waits."""
-        with self.changed:
+        with self._changed:
             if self._error is None:
                 self._error = error
             self._wake()
 
-    def abandon(self, error: LogosError) -> None:
+    def _abandon(self, error: LogosError) -> None:
         """In a forked child, where the parent's threads may have held the lock for ever: raise ``error`` from now on."""
-        self.changed = threading.Condition()
+        self._changed = threading.Condition()
         self._events = deque()
         self._error = error
 
     def _wake(self) -> None:
         if self._waiting:
-            self.changed.notify_all()
+            self._changed.notify_all()
         while self._tasks:
             loop, future = self._tasks.popleft()
             with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
@@ -226,36 +226,27 @@ class Subscription:
 
     def _wait_for_news(self, told: int, end: float | None) -> None:
         """Until there is something to take, or to say, or ``end`` (monotonic seconds) has passed."""
-        with self.changed:
-            while not self.has_news(told):
+        with self._changed:
+            while not self._has_news(told):
                 remaining = None if end is None else end - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     return
-                self.wait_for_change(remaining)
+                self._wait_for_change(remaining)
 
-    def has_news(self, told: int) -> bool:
+    def _has_news(self, told: int) -> bool:
         """Under the lock: whether there is something to take, or to say to who began when ``told`` losses had been told."""
         return bool(self._events) or self._over() or self._mourns(told)
 
-    def wait_for_change(self, seconds: float | None) -> None:
+    def _wait_for_change(self, seconds: float | None) -> None:
         """Under the lock, which is let go meanwhile: until something has changed, perhaps."""
         self._waiting += 1
         try:
-            self.changed.wait(seconds)
+            self._changed.wait(seconds)
         finally:
             self._waiting -= 1
 
-    @property
-    def losses_told(self) -> int:
-        """How many losses of the publisher readers have been told of."""
-        return self._losses_told
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing comes any more."""
-        return self._over()
-
     def _over(self) -> bool:
+        """Whether nothing comes any more."""
         return self._cancelled or self._error is not None
 
     def _mourns(self, told: int) -> bool:
@@ -270,10 +261,10 @@ class Subscription:
                 pass
             else:
                 if self._waiting:
-                    with self.changed:
-                        self.changed.notify_all()
+                    with self._changed:
+                        self._changed.notify_all()
                 return event
-            with self.changed:
+            with self._changed:
                 if self._events:
                     continue  # one has come meanwhile
                 if self._error is not None and not self._cancelled:
@@ -312,7 +303,7 @@ class Subscription:
             event = self._take(told)
             if event is not None:
                 return event
-            with self.changed:
+            with self._changed:
                 if self._cancelled:
                     raise StopAsyncIteration
                 if self._events or self._error is not None or self._mourns(told):
@@ -337,7 +328,7 @@ class Subscription:
 
     def cancel(self) -> None:
         """No more events: what waits is dropped, iteration ends. Idempotent."""
-        with self.changed:
+        with self._changed:
             if self._cancelled:
                 return
             self._cancelled = True

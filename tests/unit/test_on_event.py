@@ -39,7 +39,7 @@ class Source:
             self.readers.append(threading.current_thread().name)
             mine = self._listener.begin(event, self.read) if self.inline else None
             if mine is None:
-                self._subscription.push(event)
+                self._subscription._push(event)
                 continue
             part = self._listener.run(mine)
             if part is not None:
@@ -123,7 +123,7 @@ def test_a_loss_is_said_and_the_callback_goes_on(
     setting = make(lambda event: ran.append(event.sequence))
     setting.source.send(1)
     wait_until(lambda: ran == [1])
-    setting.subscription.lost(ModuleCrashedError("chat crashed", module="chat"))
+    setting.subscription._tell_lost(ModuleCrashedError("chat crashed", module="chat"))
     wait_until(lambda: "waits until its module is loaded again" in caplog.text)
     setting.source.send(2)
     wait_until(lambda: ran == [1, 2])
@@ -133,7 +133,7 @@ def test_the_first_event_after_a_gap_says_so(make: Callable[..., Setting]) -> No
     ran: list[tuple[int, bool]] = []
     setting = make(lambda event: ran.append((event.sequence, event.gap)))
     for number in (1, 2):
-        setting.subscription.connected()
+        setting.subscription._connected()
         setting.source.send(2 * number - 1, 2 * number)
         wait_until(lambda number=number: len(ran) == 2 * number)
     assert ran == [(1, False), (2, False), (3, True), (4, False)]
@@ -205,5 +205,5 @@ def test_the_end_of_a_subscription_by_an_error_is_said(
     make: Callable[..., Setting], caplog: pytest.LogCaptureFixture
 ) -> None:
     setting = make(lambda _: None)
-    setting.subscription.fail(ProtocolViolationError("over"))
+    setting.subscription._fail(ProtocolViolationError("over"))
     wait_until(lambda: "has ended: over" in caplog.text)

@@ -32,7 +32,7 @@ def subscription(maxsize: int = 4, overflow: Any = "block", name: str | None = "
 
 def push(target: Subscription, *numbers: int) -> None:
     for number in numbers:
-        target.push(event(number))
+        target._push(event(number))
 
 
 def taken(target: Subscription) -> list[int]:
@@ -109,7 +109,7 @@ def end_by_cancel(target: Subscription) -> None:
 
 
 def end_by_failure(target: Subscription) -> None:
-    target.fail(ProtocolViolationError("the publisher broke the rules"))
+    target._fail(ProtocolViolationError("the publisher broke the rules"))
 
 
 @pytest.mark.parametrize("end", [end_by_cancel, end_by_failure])
@@ -126,11 +126,11 @@ def test_the_end_wakes_a_publisher_that_waits(end: Callable[[Subscription], None
 
 def test_the_first_channel_is_no_gap_and_every_later_one_is() -> None:
     target = subscription(8)
-    target.connected()
+    target._connected()
     push(target, 1)
     assert target.gaps == 0
-    target.connected()
-    target.connected()
+    target._connected()
+    target._connected()
     assert target.gaps == 2
     push(target, 2, 3)
     assert [(each.sequence, each.gap) for each in (target.get(0) for _ in range(3))] == [
@@ -142,9 +142,9 @@ def test_the_first_channel_is_no_gap_and_every_later_one_is() -> None:
 
 def test_a_gap_waits_for_an_event_that_is_kept() -> None:
     target = subscription(1, "drop_newest")
-    target.connected()
+    target._connected()
     push(target, 1)
-    target.connected()
+    target._connected()
     push(target, 2)
     assert target.get(0).gap is False
     push(target, 3)
@@ -208,9 +208,9 @@ def test_many_readers_share_the_events() -> None:
 def test_whatever_way_a_reader_takes_an_event_a_publisher_that_waits_for_room_hears_of_it() -> None:
     """The reader finds nothing; before it has the lock, one event comes in and the next one waits for room."""
     target = subscription(1)
-    target.changed = Late(lambda: Worker(push, target, 1, 2), lambda: target._waiting == 1)  # type: ignore[assignment]
+    target._changed = Late(lambda: Worker(push, target, 1, 2), lambda: target._waiting == 1)  # type: ignore[assignment]
     assert target.get(PATIENCE).sequence == 1
-    assert target.changed.told, "the publisher looks again by itself only after a while"
+    assert target._changed.told, "the publisher looks again by itself only after a while"
     assert target.get(PATIENCE).sequence == 2
 
 
@@ -299,8 +299,8 @@ def test_cancel_tells_once_and_leaving_the_block_cancels() -> None:
 def test_a_failure_comes_after_what_waits_and_the_first_one_counts() -> None:
     target = subscription()
     push(target, 1)
-    target.fail(ProtocolViolationError("first"))
-    target.fail(ChannelClosedError("second"))
+    target._fail(ProtocolViolationError("first"))
+    target._fail(ChannelClosedError("second"))
     push(target, 2)
     assert target.get().sequence == 1
     with pytest.raises(ProtocolViolationError, match="first"):
@@ -311,7 +311,7 @@ def test_a_failure_comes_after_what_waits_and_the_first_one_counts() -> None:
 def test_after_a_failure_nothing_pushes_out_what_waits(overflow: Any) -> None:
     target = subscription(2, overflow)
     push(target, 1, 2)
-    target.fail(ProtocolViolationError("over"))
+    target._fail(ProtocolViolationError("over"))
     push(target, 3)
     assert [target.get(0).sequence, target.get(0).sequence] == [1, 2]
     with pytest.raises(ProtocolViolationError, match="over"):
@@ -374,8 +374,14 @@ def test_a_callback_that_raises_is_logged_and_called_again(caplog: pytest.LogCap
             raise KeyError("deliberate")
 
     push(target, 1, 2)
-    target.fail(ProtocolViolationError("over"))
+    target._fail(ProtocolViolationError("over"))
     assert Listener(target, callback, lambda: guard, "till").consume() is None
     assert seen == [1, 2]
     assert "deliberate" in caplog.text
     assert "has ended: over" in caplog.text
+
+
+def test_users_see_what_is_meant_for_them() -> None:
+    shown = {name for name in dir(subscription()) if not name.startswith("_")}
+    attributes = {"module", "event", "maxsize", "overflow", "dropped", "gaps", "pending", "cancelled"}
+    assert shown == attributes | {"get", "cancel"}
