@@ -106,7 +106,8 @@ def place_in(exc: BaseException, folder: str) -> str:
     while trace is not None:
         code = trace.tb_frame.f_code
         name = code.co_filename
-        if name.startswith(below) and "/site-packages/" not in name and not name.startswith(_OURS):
+        # (What pip has installed lies in a site-packages itself: what counts is one below it, an environment of its own.)
+        if name.startswith(below) and "/site-packages/" not in name[len(below) - 1 :] and not name.startswith(_OURS):
             where = f", in {code.co_name}" if code.co_name != "<module>" else ""
             place = f"({name}:{trace.tb_lineno}{where})"
         trace = trace.tb_next

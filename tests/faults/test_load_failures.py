@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acceptance.support import write_module
+from acceptance.support import metadata_of, write_dist_info, write_module
 from integration.support import Launch, add_method
 
 from logoscore import Core
@@ -256,3 +257,36 @@ def test_where_init_logos_raised_is_in_the_text(plugins: Path) -> None:
     with Core(plugins_dir=plugins, entry_points=False) as core, pytest.raises(ModuleLoadError) as caught:
         core.load_plugin("hasty")
     assert f" ({folder / 'hasty.py'}:{line}, in init_logos)" in str(caught.value)
+
+
+CONSTRUCTOR = f"{HEAD}{BODY}\n    def __init__(self):\n        raise OSError('no disk')\n"
+
+
+def test_where_the_constructor_raised_is_in_the_text(plugins: Path) -> None:
+    """The innermost line of the module's own: in its class, or in another of its files."""
+    folder = write_module(plugins, "straight", CONSTRUCTOR)
+    code = CONSTRUCTOR.replace("raise OSError('no disk')", "from .disk import find; find()")
+    deep = write_module(plugins, "deep", code)
+    (deep / "disk.py").write_text("import os\n\ndef find():\n    os.listdir('/no/such/disk')\n", encoding="utf-8")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        with pytest.raises(ModuleLoadError, match="OSError: no disk") as caught:
+            core.load_plugin("straight")
+        line = CONSTRUCTOR.splitlines().index("        raise OSError('no disk')") + 1
+        assert f" ({folder / 'straight.py'}:{line}, in __init__)" in str(caught.value)
+        with pytest.raises(ModuleLoadError, match="FileNotFoundError: ") as caught:
+            core.load_plugin("deep")
+        assert f" ({deep / 'disk.py'}:4, in find)" in str(caught.value)
+
+
+def test_where_an_installed_modules_code_raised_is_in_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "lib" / "site-packages"
+    package = site / "logos_installed"
+    package.mkdir(parents=True)
+    (package / "metadata.json").write_text(json.dumps(metadata_of("installed")), encoding="utf-8")
+    (package / "module.py").write_text(CONSTRUCTOR, encoding="utf-8")
+    write_dist_info(site, "logos-installed", "1.0", {"installed": "logos_installed.module:Module"})
+    monkeypatch.syspath_prepend(str(site))
+    with Core() as core, pytest.raises(ModuleLoadError, match="OSError: no disk") as caught:
+        core.load_plugin("installed")
+    line = CONSTRUCTOR.splitlines().index("        raise OSError('no disk')") + 1
+    assert f" ({package / 'module.py'}:{line}, in __init__)" in str(caught.value)
