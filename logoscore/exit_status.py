@@ -1,14 +1,15 @@
-"""How a host's process ended, and what those who depended on it are told."""
+"""How a host's process ended, or failed to come up, and what those who depended on it are told."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
 
-from logoscore.errors import ModuleCrashedError, with_last_words
+from logoscore.errors import ModuleCrashedError, ModuleLoadError, with_last_words
 from logoscore.limits import NO_LIMITS, Limits
+from logoscore.transport.messages import LoadFailed
 
-__all__ = ["ExitStatus"]
+__all__ = ["ExitStatus", "module_raised", "not_loaded"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,15 @@ class ExitStatus:
             signal_name=self.signal_name,
             stderr=self.stderr,
         )
+
+
+def not_loaded(module: str, why: str, stderr: str, **fields: str) -> ModuleLoadError:
+    """The error for who wanted to load ``module``; ``fields`` of the error that ``why`` says in words."""
+    text = f"module {module!r} could not be loaded: {why}"
+    return ModuleLoadError(with_last_words(text, stderr), module=module, stderr=stderr, **fields)
+
+
+def module_raised(module: str, failure: LoadFailed, stderr: str) -> ModuleLoadError:
+    """Likewise, where it was the module's own code that raised."""
+    why = f"{failure.type_name}: {failure.message}"
+    return not_loaded(module, why, stderr, type_name=failure.type_name, remote_traceback=failure.traceback)

@@ -26,6 +26,7 @@ from logoscore.limits import Limits
 from logoscore.metadata import DEFAULT_WORKERS, known_metadata
 from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
+from logoscore.stack import write_stack_when_asked
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
 from logoscore.transport.spin import Spinner
@@ -247,6 +248,7 @@ def _enable_faulthandler() -> None:
 
     with contextlib.suppress(OSError, ValueError):
         faulthandler.enable(file=2, all_threads=False)
+        write_stack_when_asked()
 
 
 def _die_with_core(control_fd: int) -> None:

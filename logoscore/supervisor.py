@@ -16,14 +16,15 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError, with_last_words
-from logoscore.exit_status import ExitStatus
+from logoscore.errors import LogosError, ModuleLoadError, ProtocolViolationError
+from logoscore.exit_status import ExitStatus, module_raised, not_loaded
 from logoscore.host_process import HostProcess
 from logoscore.launch import HostCommand, start_host
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.listening import Listener
 from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
+from logoscore.stack import SIGNAL, await_stack
 from logoscore.stderr import StderrPipe
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
@@ -165,19 +166,14 @@ class SupervisedHost:
         if self._failure is None:
             if not self._up:
                 raise self._load_error(self._not_up(whole))
+            if self._exit is None:
+                self._show_stack()
             raise self._load_error(
                 f"it was not ready within {whole:g} s (load_timeout)" if self._exit is None else "its process ended"
             )
         failure = self._failure
         self._ended.wait(_END_SECONDS)
-        text = f"module {self.name!r} could not be loaded: {failure.type_name}: {failure.message}"
-        raise ModuleLoadError(
-            with_last_words(text, self._stderr.tail()),
-            module=self.name,
-            type_name=failure.type_name,
-            remote_traceback=failure.traceback,
-            stderr=self._stderr.tail(),
-        )
+        raise module_raised(self.name, failure, self._stderr.tail())
 
     def _not_up(self, timeout: float) -> str:
         when = f" within {timeout:g} s (load_timeout)" if self._exit is None else ""
@@ -187,11 +183,7 @@ class SupervisedHost:
         self._ended.wait(0.1)
         how = f" ({self._exit})" if self._exit is not None else ""
         violation = f": {self.violation}" if self.violation is not None and not how else ""
-        return ModuleLoadError(
-            with_last_words(f"module {self.name!r} could not be loaded: {what}{how}{violation}", self._stderr.tail()),
-            module=self.name,
-            stderr=self._stderr.tail(),
-        )
+        return not_loaded(self.name, f"{what}{how}{violation}", self._stderr.tail())
 
     # --- warm hosts -------------------------------------------------------------------------------------------------
 
@@ -347,6 +339,12 @@ class SupervisedHost:
         self._ended.wait()
         assert self._exit is not None
         return self._exit
+
+    def _show_stack(self) -> None:
+        """It hangs, and will be ended: have it say where, as its last words. Waits for them a moment at most."""
+        if self._process is not None and self._up:
+            self._process.signal(SIGNAL)
+            await_stack(self._stderr.tail, self._ended)
 
     def kill(self) -> None:
         """SIGKILL. Nothing happens if it was not started yet, or has ended."""

@@ -102,6 +102,24 @@ def test_modules_that_never_come_up(plugins: Path) -> None:
             assert_no_half_state(core, name)
 
 
+@pytest.mark.parametrize("wait", ["threading.Event().wait()", "while True: ctypes.PyDLL(None).sleep(1000)"])
+def test_where_a_load_hangs_is_in_the_error(plugins: Path, wait: str) -> None:
+    """Also where native code keeps the interpreter: the host is asked for its stacks by a signal."""
+    methods = f"    def init_logos(self, api):\n        self.find()\n\n    def find(self):\n        {wait}\n"
+    code = f"import ctypes{HEAD}{BODY}\n{methods}"
+    folder = write_module(plugins, "lost", code)
+    line = code.splitlines().index(f"        {wait}") + 1
+    with Core(plugins_dir=plugins, entry_points=False, load_timeout=3.0) as core:
+        with pytest.raises(ModuleLoadError, match=r"not ready within 3 s \(load_timeout\); its last words:") as caught:
+            core.load_plugin("lost")
+        assert_no_half_state(core, "lost")
+    own = [line for line in str(caught.value).splitlines() if str(folder) in line]
+    assert own == [
+        f'  File "{folder / "lost.py"}", line {line} in find',
+        f'  File "{folder / "lost.py"}", line {line - 3} in init_logos',
+    ]
+
+
 def test_what_a_failed_load_had_brought_up_goes_again(plugins: Path) -> None:
     """A chain of four whose last one dies: three are unloaded again, but not what was there before."""
     write_module(plugins, "one")
