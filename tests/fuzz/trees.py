@@ -38,7 +38,7 @@ RECORDS: Final[
     (x.STRUCT, "codec_support:Plain", ("a", "b")),
     (x.STRUCT, "codec_support:Tagged", ("first_name", "next_one")),
     (x.STRUCT, "codec_support:Checked", ("a",)),
-    (x.STRUCT, "logoscore.transport.messages:Plant", ("request", "peer", "incoming", "outgoing")),
+    (x.STRUCT, "logoscore.transport.messages.links:Plant", ("request", "peer", "incoming", "outgoing")),
     (x.ENUM, "codec_support:Colour", _ENUM),
     (x.ENUM, "codec_support:Number", _ENUM),
     (x.ENUM, "codec_support:Perm", _ENUM),
