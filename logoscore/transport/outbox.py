@@ -6,6 +6,7 @@ Rules:
 * Whoever lets too much wait is given up: he is told to ``on_failure``, once.
 * A message that is half sent is never taken back. One that says the opposite of what waits unsent takes both away.
 * Descriptors that wait are copies, and closed when their message has gone or is dropped.
+* What waits is counted where it comes in and where it goes out, by whatever way: the bounds hold for what is there now.
 """
 
 from __future__ import annotations
@@ -37,6 +38,13 @@ class _Waiting:
     descriptors: tuple[int, ...]
     key: object
     withdrawable: bool
+    limited: bool
+    droppable: bool
+
+    @property
+    def weight(self) -> int:
+        """Its bytes that count."""
+        return len(self.data) if self.limited else 0
 
     def close(self) -> None:
         for descriptor in self.descriptors:
@@ -60,8 +68,8 @@ class Outbox:
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0
-        self._droppable = 0
+        self._bytes = 0  # the weight of what waits
+        self._droppable = 0  # how many of what waits are
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -101,15 +109,17 @@ class Outbox:
                 return
             full = limited and (len(self._waiting) >= _MAX_WAITING or self._bytes > _MAX_WAITING_BYTES)
             if not full:
-                self._append(_Waiting(data, tuple(map(os.dup, descriptors)), key, withdrawable), limited, droppable)
-        if full:
-            self.close(wait=False)
-            self._on_failure(ProtocolViolationError(f"it does not read its control pipe: {_MAX_WAITING} messages wait"))
+                copies = tuple(map(os.dup, descriptors))
+                self._append(_Waiting(data, copies, key, withdrawable, limited, droppable))
+                return
+            waiting = f"{len(self._waiting)} messages wait, {self._bytes} bytes"
+        self.close(wait=False)
+        self._on_failure(ProtocolViolationError(f"it does not read its control pipe: {waiting}"))
 
-    def _append(self, entry: _Waiting, limited: bool, droppable: bool) -> None:
+    def _append(self, entry: _Waiting) -> None:
         self._waiting.append(entry)
-        self._bytes += len(entry.data) if limited else 0
-        self._droppable += droppable
+        self._bytes += entry.weight
+        self._droppable += entry.droppable
         if self._thread is None:
             thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             try:
@@ -125,9 +135,14 @@ class Outbox:
             return False
         for entry in found:
             self._waiting.remove(entry)
-            self._bytes -= len(entry.data)
-            entry.close()
+            self._discount(entry)
         return True
+
+    def _discount(self, entry: _Waiting) -> None:
+        """Under the lock: it does not wait any more."""
+        self._bytes -= entry.weight
+        self._droppable -= entry.droppable
+        entry.close()
 
     def _run(self) -> None:
         poll = select.poll()
@@ -140,7 +155,6 @@ class Outbox:
                 except ChannelClosedError:
                     self._drop_all()
                 if not self._waiting or self._closed:
-                    self._bytes = self._droppable = 0
                     self._thread = None
                     return
 
@@ -151,14 +165,15 @@ class Outbox:
             if not sent:
                 return
             entry.close()
+            self._bytes -= entry.weight
             entry.data = entry.data[sent:]
-            self._bytes = max(self._bytes - sent, 0)
+            self._bytes += entry.weight
             if not entry.data:
-                self._waiting.popleft()
+                self._discount(self._waiting.popleft())
 
     def _drop_all(self) -> None:
         while self._waiting:
-            self._waiting.popleft().close()
+            self._discount(self._waiting.popleft())
 
     def close(self, *, wait: bool = True) -> None:
         """Drop what waits; nothing is sent any more. Before the pipe is closed. Idempotent."""
