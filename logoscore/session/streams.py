@@ -122,6 +122,8 @@ class OutgoingStream:
                 self._on_exit(exc.code)
             return False
         except BaseException as exc:  # noqa: BLE001 - user code may raise anything; it is the stream's end
+            if self._call.cancelled:
+                return False  # because its caller wants no more: nobody listens
             self._link.reply_error(self._call_id, self._as_error(exc, self._method), deadline)
             return False
         try:
@@ -178,9 +180,8 @@ class OutgoingStream:
 
 def _from_async(items: AsyncGenerator[Any, Any], runner: AsyncRunner) -> Generator[Any, None, None]:
     """An async generator, driven from a thread."""
-    import asyncio
+    from logoscore.session.async_runner import LoopEndedError
 
-    loop = runner.loop
     call = current_call.get()
 
     async def step() -> Any:
@@ -194,11 +195,12 @@ def _from_async(items: AsyncGenerator[Any, Any], runner: AsyncRunner) -> Generat
     try:
         while True:
             try:
-                yield asyncio.run_coroutine_threadsafe(step(), loop).result()
+                yield runner.complete(step(), call)
             except StopAsyncIteration:
                 return
     finally:
-        asyncio.run_coroutine_threadsafe(_aclose(items), loop).result()
+        with contextlib.suppress(LoopEndedError):  # its end has closed all generators
+            runner.complete(_aclose(items))
 
 
 async def _aclose(items: AsyncGenerator[Any, Any]) -> None:

@@ -10,7 +10,7 @@ from helpers import wait_until
 
 from acceptance.support import raises_remotely
 from logoscore import Core
-from logoscore.errors import ModuleCrashedError, UnknownMethodError
+from logoscore.errors import ChannelClosedError, ModuleCrashedError, UnknownMethodError
 
 
 @pytest.fixture
@@ -32,6 +32,34 @@ def test_closing_early_closes_the_generator(timing: Any, method: str) -> None:
     stream.close()
     wait_until(lambda: timing.call("counters") == {"closed": 1}, what="the end of the generator")
     assert timing.call("add", 1, 2) == 3
+
+
+def _let_it_wait(timing: Any) -> Any:
+    """A stream whose generator waits for something that does not come, in its module's only turn."""
+    stream = timing.stream("one_and_no_more")
+    assert next(stream) == 1
+    return stream
+
+
+def test_closing_ends_an_async_generator_that_waits(timing: Any) -> None:
+    _let_it_wait(timing).close()
+    wait_until(lambda: timing.call("counters") == {"started": 1, "closed": 1}, what="the end of the generator")
+    assert list(timing.stream("async_count_to", 3)) == [0, 1, 2]
+
+
+def test_closing_before_an_async_generator_waits(timing: Any) -> None:
+    for _ in range(20):
+        timing.stream("one_and_no_more").close()
+    assert timing.call("add", 1, 2) == 3
+    assert list(timing.stream("async_count_to", 3)) == [0, 1, 2]
+
+
+def test_unloading_ends_a_stream_whose_generator_waits(core: Core, timing: Any) -> None:
+    stream = _let_it_wait(timing)
+    core.unload_plugin("async_timing")
+    with pytest.raises(ChannelClosedError, match=r"async_timing.*unloaded"):
+        next(stream)
+    assert list(core.load_plugin("async_timing").stream("async_count_to", 3)) == [0, 1, 2]
 
 
 def test_back_pressure(timing: Any) -> None:

@@ -102,6 +102,15 @@ class AsyncTiming(PluginInterface):
             self._count("closed")
 
     @invokable
+    async def one_and_no_more(self) -> AsyncIterator[int]:
+        try:
+            yield 1
+            self._count("started")
+            await asyncio.Event().wait()
+        finally:
+            self._count("closed")
+
+    @invokable
     def count_produced(self, limit: int) -> Iterator[int]:
         """As ``count_to``, with the items that were produced counted."""
         for number in range(limit):

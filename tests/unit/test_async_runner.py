@@ -1,0 +1,135 @@
+"""The event loop of a party: who waits for it in a thread, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from logoscore.session.async_runner import AsyncRunner, LoopEndedError
+from logoscore.session.execution import RunningCall
+from logoscore.session.streams import _from_async
+from logoscore.transport.frame import FOREVER
+
+
+@pytest.fixture
+def runner() -> Iterator[AsyncRunner]:
+    runner = AsyncRunner("test")
+    yield runner
+    runner.stop()
+
+
+async def _value(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+def test_what_a_coroutine_gives_and_raises(runner: AsyncRunner) -> None:
+    assert runner.complete(_value(3)) == 3
+
+    async def fails() -> None:
+        raise SystemExit(4)
+
+    with pytest.raises(SystemExit, match="4"):
+        runner.complete(fails())
+    assert runner.complete(_value(5)) == 5
+
+
+def test_a_coroutine_that_stops_the_loop_stops_nothing(runner: AsyncRunner) -> None:
+    async def stops() -> str:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return "it goes on"
+
+    assert runner.complete(stops()) == "it goes on"
+    assert runner.complete(_value(1)) == 1
+
+
+def test_who_waits_for_a_loop_that_ends_hears_of_it(runner: AsyncRunner) -> None:
+    waits = threading.Event()
+
+    async def does_not_end_at_once() -> None:
+        waits.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.Event().wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(runner.complete, does_not_end_at_once())
+        waits.wait()
+        runner.stop()
+        with pytest.raises(LoopEndedError, match="test has ended"):
+            waiting.result()
+
+
+def test_nobody_waits_for_a_loop_that_has_ended(runner: AsyncRunner) -> None:
+    assert runner.complete(_value(1)) == 1
+    runner.stop()
+    threads = threading.active_count()
+    with pytest.raises(LoopEndedError):
+        runner.complete(_value(1))
+    assert threading.active_count() == threads
+
+
+def test_the_end_of_the_loop_ends_a_generator_that_waits(runner: AsyncRunner) -> None:
+    waits = threading.Event()
+    closed: list[str] = []
+
+    async def items() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            waits.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.append("closed")
+
+    def read() -> list[int]:
+        return list(_from_async(items(), runner))
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        waits.wait()
+        runner.stop()
+        with pytest.raises((LoopEndedError, asyncio.CancelledError)):
+            reading.result()
+    assert closed == ["closed"]
+
+
+def test_a_generator_that_is_closed_after_the_loop_is_closed_already(runner: AsyncRunner) -> None:
+    closed: list[str] = []
+
+    async def items() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            closed.append("closed")
+
+    generator = _from_async(items(), runner)
+    assert next(generator) == 1
+    runner.stop()
+    generator.close()
+    assert closed == ["closed"]
+
+
+def test_cancelling_a_call_cancels_what_a_thread_waits_for(runner: AsyncRunner) -> None:
+    call = RunningCall("test", FOREVER, None, None, [])
+    waits = threading.Event()
+
+    async def for_ever() -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(runner.complete, for_ever(), call)
+        waits.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            waiting.result()
+    assert call.on_cancel is None
+    with pytest.raises(asyncio.CancelledError):
+        runner.complete(for_ever(), call)  # one that comes later
