@@ -26,7 +26,7 @@ from logoscore.session.execution import RunningCall, current_call, yield_turn
 from logoscore.session.gate import Gate
 from logoscore.session.signature import Method
 from logoscore.session.waiters import Waiter
-from logoscore.session.wire_errors import class_name
+from logoscore.session.wire_errors import class_name, noted
 from logoscore.transport.frame import ERROR, FOREVER, HEADER, STREAM_CLOSE, STREAM_END, STREAM_ITEMS, STREAM_NEXT
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class OutgoingStream:
             # False: the caller is gone, or has not read for so long that an item would be lost.
             return self._link.reply(STREAM_ITEMS, self._call_id, item, deadline, "item")
         except LogosError as error:
-            self._link.reply_error(self._call_id, error, deadline)
+            self._link.reply_error(self._call_id, noted(error, self._link.limit_note(error)), deadline)
         except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
             text = f"an item of {self._method.name} cannot travel: {class_name(exc)}{self._link.limit_note(exc)}"
             self._link.reply_error(self._call_id, SerializationError(text, path="item"), deadline)

@@ -15,7 +15,17 @@ from logoscore import errors
 from logoscore.errors import LogosError, RemoteError
 from logoscore.transport.messages import WireError
 
-__all__ = ["RemoteTraceback", "class_name", "from_wire", "place_in", "remote_error", "safe_text", "summary", "to_wire"]
+__all__ = [
+    "RemoteTraceback",
+    "class_name",
+    "from_wire",
+    "noted",
+    "place_in",
+    "remote_error",
+    "safe_text",
+    "summary",
+    "to_wire",
+]
 
 _CLASSES: Final[dict[str, type[LogosError]]] = {
     name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, LogosError)
@@ -76,6 +86,14 @@ def from_wire(error: WireError) -> LogosError:
     if isinstance(traceback, str):
         result.__cause__ = RemoteTraceback(traceback)
     return result
+
+
+def noted(error: LogosError, note: str) -> LogosError:
+    """``error``, on its way to the other side, with ``note`` at the end of its text."""
+    if not note:
+        return error
+    wire = to_wire(error)
+    return from_wire(WireError(wire.kind, f"{wire.message}{note}", wire.fields))
 
 
 def remote_error(exc: BaseException, module: str, method: str, note: str = "") -> RemoteError:

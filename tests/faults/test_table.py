@@ -83,15 +83,19 @@ TABLE: list[tuple[str, str, Outcome]] = [
     ("mute", LOADING, not_loaded(f"Mute: {MUTE}", "Mute")),
     #
     ("memory", f"{METHODS} about_to_unload save_state", raised("MemoryError", "", OUT)),
-    ("memory", "argument", raised("SerializationError", rf"calm\.serve: args\[0\] is a Trap .*{READING}MemoryError")),
+    (
+        "memory",
+        "argument",
+        raised("SerializationError", rf"calm\.serve: args\[0\] is a Trap .*{READING}MemoryError", OUT),
+    ),
     (
         "memory",
         "pickle",
         raised("SerializationError", r"friend\.serve: args\[0\] .*cannot be pickled: MemoryError", OUT),
     ),
-    ("memory", "event", raised("SerializationError", rf"args\[0\] is a Trap .*{READING}MemoryError")),
+    ("memory", "event", raised("SerializationError", rf"args\[0\] is a Trap .*{READING}MemoryError", OUT)),
     ("memory", "result async-result", not_sent("result", TRAP, f"{READING}MemoryError")),
-    ("memory", "item", not_sent("item", TRAP, f"{READING}MemoryError")),
+    ("memory", "item", not_sent("item", TRAP, f"{READING}MemoryError{OUT}")),
     ("memory", "dataclass struct", invalid("MemoryError")),
     ("memory", "callback", logged("MemoryError")),
     ("memory", LOADING, not_loaded("MemoryError: (", "MemoryError", note=OUT)),

@@ -5,6 +5,7 @@ Rules
 1. The walk tries the parts of what failed, in order, and descends into the first that fails alone; what fails although
    none of its parts does is the culprit.
 2. Nothing of the user's can break it: texts about values come from types and from guarded reprs.
+3. What reading a value raised is the error's ``__cause__``: who knows of limits (of memory, of open files) looks there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from logoscore.transport.codec.writer import Writer
 # Past whatever a metaclass says.
 _class_module: Any = type.__dict__["__module__"].__get__
 _class_qualname: Any = type.__dict__["__qualname__"].__get__
+_Reason = tuple[str, Exception | None]
+"""Why a value cannot travel, and what reading it raised, if it did."""
 _TOO_DEEP = f"it nests deeper than {MAX_DEPTH} levels in all, or refers to itself"
 _LONGEST_REPR = 60
 
@@ -35,7 +38,7 @@ def type_name(value: object) -> str:
 def explain(value: Any, path: str) -> SerializationError:
     """The error for ``value`` at ``path``, which could not be encoded."""
     reason = _refusal(value, 0)
-    return _explain(value, path, reason or "it changed while it was read", 0)
+    return _explain(value, path, reason or ("it changed while it was read", None), 0)
 
 
 def explain_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SerializationError:
@@ -50,8 +53,8 @@ def explain_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Serializ
     return SerializationError("the arguments changed while they were read", path="args", type_name="tuple")
 
 
-def _explain(value: Any, path: str, reason: str, depth: int) -> SerializationError:
-    while reason != _TOO_DEEP:
+def _explain(value: Any, path: str, reason: _Reason, depth: int) -> SerializationError:
+    while reason[0] != _TOO_DEEP:
         depth += 1
         for suffix, part in _parts(value):
             below = _refusal(part, depth)
@@ -64,21 +67,23 @@ def _explain(value: Any, path: str, reason: str, depth: int) -> SerializationErr
     short = name.rpartition(".")[2]
     article = "an" if short[:1].lower() in "aeiou" else "a"
     full = f" ({name})" if name != short else ""
-    message = f"{path} is {article} {short}{full}, which cannot travel: {reason}"
-    return SerializationError(message, path=path, type_name=name)
+    message = f"{path} is {article} {short}{full}, which cannot travel: {reason[0]}"
+    error = SerializationError(message, path=path, type_name=name)
+    error.__cause__ = reason[1]
+    return error
 
 
-def _refusal(value: Any, depth: int) -> str | None:
+def _refusal(value: Any, depth: int) -> _Reason | None:
     """Why ``value`` alone cannot be encoded; None if it can."""
     writer = Writer(CERTAIN, depth)
     try:
         pack(writer.lower(value))
     except Refused as refused:
-        return _TOO_DEEP if refused.too_deep else str(refused)
+        return _TOO_DEEP if refused.too_deep else str(refused), None
     except RecursionError:
-        return _TOO_DEEP
+        return _TOO_DEEP, None
     except Exception as error:  # noqa: BLE001 - a property, a __buffer__, a descriptor of the user's may raise anything
-        return f"reading it raised {type_name(error)}"
+        return f"reading it raised {type_name(error)}", error
     return None
 
 
