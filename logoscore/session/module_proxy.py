@@ -36,7 +36,7 @@ from logoscore.session.serving import STREAMS, ServingLink
 from logoscore.session.signature import NOT_SCALARS, Method
 from logoscore.session.streams import OutgoingStream
 from logoscore.session.system_methods import SystemMethods
-from logoscore.session.wire_errors import remote_error
+from logoscore.session.wire_errors import noted, remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
 from logoscore.transport.frame import CALL, HEADER_SIZE, Frame, Header, unpack_header
@@ -274,7 +274,7 @@ class ModuleProxy:
                     link.reply(fr.REPLY, call_id, result, call.deadline, "result", patient, call)
                     return
                 except LogosError as failure:
-                    error = failure
+                    error = noted(failure, self.limits.note(failure))
                 except BaseException as exc:  # noqa: BLE001 - encoding touches the user's objects, which may raise anything
                     said = f"{type(exc).__name__}{self.limits.note(exc)}"
                     text = f"result of {self.module}.{method.name} cannot travel: {said}"

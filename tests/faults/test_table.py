@@ -94,7 +94,7 @@ TABLE: list[tuple[str, str, Outcome]] = [
         raised("SerializationError", r"friend\.serve: args\[0\] .*cannot be pickled: MemoryError", OUT),
     ),
     ("memory", "event", raised("SerializationError", rf"args\[0\] is a Trap .*{READING}MemoryError", OUT)),
-    ("memory", "result async-result", not_sent("result", TRAP, f"{READING}MemoryError")),
+    ("memory", "result async-result", not_sent("result", TRAP, f"{READING}MemoryError{OUT}")),
     ("memory", "item", not_sent("item", TRAP, f"{READING}MemoryError{OUT}")),
     ("memory", "dataclass struct", invalid("MemoryError")),
     ("memory", "callback", logged("MemoryError")),
