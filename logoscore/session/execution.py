@@ -52,7 +52,7 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
     on_cancel: Callable[[], object] | None = None
     loop_thread: int = 0
     ended: bool = False
-    waited: int = -1
+    waited: int = 0
     waits: int = 0
     turn_coming: Any = None
     away: list[Gate] | None = None
@@ -223,7 +223,6 @@ class InTurn:
         call = self._call
         if self._waits and call.gate is not None:
             call.gate.enter()
-        call.waited = 0
         self._token = current_call.set(call)
         self._running[self._number] = call
 

@@ -169,10 +169,12 @@ class ModuleProxy:
         link.running[call_id] = call
         if link.early_cancels:
             link.cancel_early(call_id, call)
-        if not gate.try_enter() and not gate.enter(deadline, call):
-            link.settle(call_id)
-            return  # the caller has given up long since
-        call.waited = 0
+        if not gate.try_enter():
+            call.waited = -1
+            if not gate.enter(deadline, call):
+                link.settle(call_id)
+                return  # the caller has given up long since
+            call.waited = 0
         self.calls += 1
         if method.is_async:
             self._start_coroutine(method, args, kwargs or {}, call_id, call, link)

@@ -29,7 +29,7 @@ def _libc() -> Any:
 class LibcSemaphore:
     """Only waits. Raises OSError if there is none of that name."""
 
-    __slots__ = ("_address",)
+    __slots__ = ("_address", "_end", "_timedwait")
 
     def __init__(self, name: str) -> None:
         import ctypes
@@ -37,16 +37,17 @@ class LibcSemaphore:
         self._address = ctypes.c_void_p(_libc().sem_open(os.fsencode(name), 0))
         if not self._address:
             raise OSError(ctypes.get_errno(), f"semaphore {name}: {os.strerror(ctypes.get_errno())}")
+        # Made and looked up once: who parks has just woken the other side, perhaps on this very CPU.
+        self._timedwait = _libc().sem_timedwait
+        self._end = (ctypes.c_long * 2)()  # a struct timespec
 
     def acquire(self, timeout: float | None) -> bool:
         """Take one, waiting at most ``timeout`` seconds (None: as long as it takes). False: not so, or a signal came."""
         if timeout is None:
             return not _libc().sem_wait(self._address)
-        import ctypes
-
-        end = time.time_ns() + int(timeout * _BILLION)
-        timespec = (ctypes.c_long * 2)(*divmod(end, _BILLION))
-        return not _libc().sem_timedwait(self._address, ctypes.byref(timespec))
+        end = self._end
+        end[0], end[1] = divmod(time.time_ns() + int(timeout * _BILLION), _BILLION)
+        return not self._timedwait(self._address, end)
 
     def close(self) -> None:
         """Nobody may be inside :meth:`acquire`, or use it afterwards."""

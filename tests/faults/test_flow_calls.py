@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from helpers import wait_until
 
 from faults.hostile import parties, run, threads_of
+from logoscore import Core
 from logoscore.errors import ChannelClosedError, ModuleCrashedError, SerializationError
 from logoscore.session import serving
 
@@ -57,14 +59,21 @@ def test_calls_that_wait_for_each_other_go_on_beyond_the_bound(tmp_path: Path, m
         assert [call.result(120.0) for call in calls] == [4] * 8
 
 
+def calls_of(core: Core, name: str) -> int:
+    """How many calls that module says it has had; 0: it did not answer."""
+    return next(int(row["calls"]) for row in core.get_module_stats() if row["name"] == name)
+
+
 def test_cancel_reaches_a_call_that_was_not_read_yet(tmp_path: Path) -> None:
     """The channel is not read while its one thread runs a call; cancels do not come that way."""
     go = tmp_path / "go"
-    with parties(tmp_path) as (_, _, victim, _):
+    with parties(tmp_path) as (core, _, victim, _):
         run(victim, "self.ran = 0")
         running = victim.submit("run", f"wait_until(lambda: os.path.exists({str(go)!r}), 60.0)", timeout=60.0)
         waiting = [victim.submit("run", "self.ran += 1", timeout=60.0) for _ in range(500)]
         assert all(call.cancel() for call in waiting)
+        # It has taken in what was said to it by the control pipe, once it answers what it is asked there.
+        wait_until(lambda: calls_of(core, "victim") > 0, what="an answer of the victim")
         go.touch()
         running.result(60.0)
         assert run(victim, "R = self.ran") == 0
