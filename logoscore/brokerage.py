@@ -43,7 +43,7 @@ __all__ = ["Brokerage", "Party", "Rights"]
 class Rights(Protocol):
     """What the brokerage asks of the core."""
 
-    def resolve(self, target: str) -> str:
+    def resolve(self, target: str, requester: str = "") -> str:
         """The name of the module that ``target``, a name or a capability, means. Raises UnknownModuleError."""
 
     def absent(self, name: str) -> LogosError:
@@ -262,12 +262,12 @@ class Brokerage:
         self._linking.create(party, callee, m.CALLS, request=message.request)
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
-        party.deliver(m.Done(message.request, self._rights.resolve(message.target)))
+        party.deliver(m.Done(message.request, self._rights.resolve(message.target, party.name)))
 
     # --- events -----------------------------------------------------------------------------------------------------
 
     def _watch(self, party: Party, message: m.Watch) -> None:
-        target = self._rights.resolve(message.target)
+        target = self._rights.resolve(message.target, party.name)
 
         def decide() -> None:
             self._rights.check(party.name, target, message.target)

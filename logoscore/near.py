@@ -7,7 +7,8 @@ from typing import Final
 
 __all__ = ["nearest"]
 
-_LONGEST: Final = 100  # no name of ours is longer; to compare takes time with the square of the length
+_LONGEST: Final = 32  # characters; to compare takes time with the square of that, and strangers choose names, too
+_MOST: Final = 20  # names that are compared: those nearest in length
 _LIKENESS: Final = 0.75  # of 1: one wrong letter in four. Lower, and words that only share an ending are near
 
 
@@ -17,9 +18,10 @@ def nearest(word: object, known: Iterable[str]) -> str | None:
         return None
     import difflib  # 2 ms that only an error pays
 
-    plain = {_plain(name): name for name in sorted(known, reverse=True)}
-    near = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=_LIKENESS)
-    return plain[near[0]] if near else None
+    near = sorted((abs(len(name) - len(word)), name) for name in known if len(name) <= _LONGEST)[:_MOST]
+    plain = {_plain(name): name for _, name in reversed(near)}
+    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=_LIKENESS)
+    return plain[found[0]] if found else None
 
 
 def _plain(name: str) -> str:

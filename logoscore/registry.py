@@ -222,9 +222,9 @@ class Registry:
         """
         with self.lock:
             record = self.find(name)
-            if record is None:
-                raise self.unknown(name)
-            return record
+        if record is None:
+            raise self.unknown(name)
+        return record
 
     def find(self, name: str) -> ModuleRecord | None:
         """Likewise, or None: for who expects that, as the error takes time to be worded."""
@@ -241,13 +241,17 @@ class Registry:
             raise self.not_loaded(record)
         return record
 
-    def unknown(self, name: object) -> LogosError:
-        """The error for a name that nobody has."""
+    def unknown(self, name: object, *, guess: bool = True) -> LogosError:
+        """The error for a name that nobody has.
+
+        ``guess``: whether to look for a name that may have been meant, which takes time; not for whoever may ask often.
+        """
         with self.lock:
             known = ", ".join(sorted(self._records)) or "none"
         shown = repr(name) if isinstance(name, str) else f"{name!r} (a module's name is a str)"
         why = self.unusable.get(name) if isinstance(name, str) else None
-        found = f"; what was found of that name cannot be used: {why}" if why else self._guess(name)
+        meant = self._guess(name) if guess else ""
+        found = f"; what was found of that name cannot be used: {why}" if why else meant
         return UnknownModuleError(
             f"no module {shown[:200]} is known{found}; known are: {known}; "
             f"searched: {', '.join(self.searched) or 'nothing'}",
@@ -258,7 +262,8 @@ class Registry:
         from logoscore.near import nearest
 
         with self.lock:
-            meant = nearest(name, self._records)
+            names = list(self._records)
+        meant = nearest(name, names)
         return f"; did you mean {meant!r}?" if meant is not None else ""
 
     @staticmethod

@@ -32,13 +32,13 @@ class CoreRights:
         self._hooks = hooks
         self._policy = policy
 
-    def resolve(self, target: str) -> str:
-        """The module's name for a name or a capability. Raises UnknownModuleError."""
+    def resolve(self, target: str, requester: str = "") -> str:
+        """The module's name for a name or a capability. Raises UnknownModuleError, to the app with a guess."""
         if target == _CORE or self._registry.find(target) is not None:
             return target
         provider = self._registry.provider_of(target)
         if provider is None:
-            raise self._registry.unknown(target)
+            raise self._registry.unknown(target, guess=requester == _CORE)
         return provider
 
     def absent(self, name: str) -> LogosError:

@@ -166,11 +166,12 @@ class SupervisedHost:
         if self._failure is None:
             if not self._up:
                 raise self._load_error(self._not_up(whole))
-            if self._exit is None:
-                self._show_stack()
-            raise self._load_error(
-                f"it was not ready within {whole:g} s (load_timeout)" if self._exit is None else "its process ended"
-            )
+            if self._exit is not None:
+                raise self._load_error("its process ended")
+            self._show_stack()
+            # (Not how its process ended: where the module has taken the signal from us, that was our question.)
+            text = f"it was not ready within {whole:g} s (load_timeout)"
+            raise not_loaded(self.name, text, self._stderr.tail())
         failure = self._failure
         self._ended.wait(_END_SECONDS)
         raise module_raised(self.name, failure, self._stderr.tail())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from logoscore.metadata import Metadata
 from logoscore.plugins.layout import METADATA_FILE
@@ -15,6 +16,8 @@ from logoscore.plugins.spec import DiscoveryFailure, ModuleSpec
 
 __all__ = ["Complaints"]
 
+_MOST = 16  # unknown keys of one file that are looked at
+_REMEMBERED = 1000  # texts
 _ALWAYS_GIVEN = frozenset({"name", "version", "extra"})
 
 
@@ -36,6 +39,8 @@ class Complaints:
         """Somebody has made this one known himself."""
         texts = list(_misspelt(spec))
         _warn(text for text in texts if text not in self._added and text not in self._standing)
+        if len(self._added) > _REMEMBERED:
+            self._added.clear()  # said once more, perhaps
         self._added.update(texts)
 
 
@@ -60,7 +65,7 @@ def _misspelt(spec: ModuleSpec) -> Iterator[str]:
         if key not in _ALWAYS_GIVEN and getattr(metadata, key) == getattr(blank, key)
     ]
     where = f"the metadata of the class {spec.name}" if spec.source == "class" else os.fspath(spec.path / METADATA_FILE)
-    for key in metadata.extra:
+    for key in islice(metadata.extra, _MOST):
         meant = nearest(key, absent)
         if meant is not None:
             yield f"{where}: {key}: is no key that logoscore knows, and does nothing; did you mean {meant!r}?"

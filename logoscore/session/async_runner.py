@@ -43,7 +43,8 @@ class AsyncRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._awaited: set[Future[Any]] = set()  # for which threads wait
-        self._over = False
+        self._over = False  # no more coroutines are taken
+        self._stopped = False  # the loop is to end now
         self._beats = 0
         self._beating = False
 
@@ -117,7 +118,7 @@ class AsyncRunner:
                 import logging
 
                 logging.getLogger("logoscore").exception("a background task of %s raised", self._module)
-        return self._over
+        return self._stopped
 
     def run(self, coroutine: Coroutine[Any, Any, Any], call: RunningCall, done: Done) -> None:
         """Run ``coroutine`` as ``call``; ``done(result, exception)`` is called on the loop's thread, exactly once."""
@@ -186,7 +187,11 @@ class AsyncRunner:
 
             for task in asyncio.all_tasks(loop):
                 task.cancel()
-            loop.call_soon(loop.stop)
+            loop.call_soon(end)
+
+        def end() -> None:  # after those have ended; one that says SystemExit then ends the loop's run, but not this
+            self._stopped = True
+            loop.stop()
 
         with contextlib.suppress(RuntimeError):  # it has just been closed
             loop.call_soon_threadsafe(cancel_all)

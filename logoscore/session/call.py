@@ -126,11 +126,12 @@ class Call(QuietFuture, Waiter):
 
         Raises:
             CallCancelledError: it was cancelled.
-            StateError: in a done-callback of a call of the same client, where nobody could bring the result meanwhile.
+            StateError: in a done-callback of a call of the same client, where nobody could bring the result meanwhile (not
+                for a ``timeout`` of 0, which does not wait).
         """
         if self._state == "FINISHED" and self._exception is None:
             return self._result
-        if not self.done():
+        if timeout != 0 and not self.done():
             self._origin.refuse_in_callback()
         try:
             if current_call.get() is None or self.done():
@@ -142,7 +143,7 @@ class Call(QuietFuture, Waiter):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None. Waits, and raises, as :meth:`result` does."""
-        if not self.done():
+        if timeout != 0 and not self.done():
             self._origin.refuse_in_callback()
         return super().exception(timeout)
 

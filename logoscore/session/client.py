@@ -71,6 +71,7 @@ class LogosAPIClient(Connection):
             RemoteError: the method raised.
             CallTimeoutError: no reply until the deadline; the module was told.
             ModuleCrashedError, ChannelClosedError: the module ended meanwhile.
+            StateError: not now: there is no running core, or this is a done-callback of the same client.
         """
         return self._call(CALL, method, args, None, timeout)
 

@@ -39,7 +39,7 @@ from logoscore.session.system_methods import SystemMethods
 from logoscore.session.wire_errors import noted, remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
-from logoscore.transport.frame import CALL, HEADER_SIZE, Frame, Header, unpack_header
+from logoscore.transport.frame import CALL, HEADER_SIZE, VIEW_FROM, Frame, Header, unpack_header
 
 __all__ = ["ModuleProxy"]
 
@@ -157,7 +157,7 @@ class ModuleProxy:
         decode = method.decode_scalars if method is not None and not flags and codec == link.quick_codec else None
         if decode is not None:
             try:
-                args = decode(data[end:])
+                args = decode(data[end:] if len(data) < VIEW_FROM else memoryview(data)[end:])
             except NOT_SCALARS:
                 pass
         if method is None or args is None:
@@ -246,8 +246,8 @@ class ModuleProxy:
         """An async method has ended. We are on the loop's thread, which must not wait."""
         error: LogosError | None = None
         if exc is not None:
+            call.end()  # (only a result needs its turn)
             if isinstance(exc, SystemExit) and self._on_exit is not None:
-                call.end()
                 self._on_exit(exc.code)
                 link.settle(call_id)
                 return

@@ -67,7 +67,7 @@ class CallLink:
         self._expiries = Expiries(self._pending)
         self._lead_until = FOREVER
         self._owner = owner
-        self._delivering = 0  # the thread that hands a reply to its waiter
+        self._delivering: set[int] = set()  # threads that tell waiters what has become of their calls
         self._aside = Aside()
         self.sender.meanwhile = self._see_to_reading
         self._pump = Pump(peer, owner, self._lead_for_futures, self._pending.__len__)
@@ -114,7 +114,8 @@ class CallLink:
                         if data is not None and (data[8:16] == own or (data := self._deliver(data, own)) is not None):
                             return data
                         if (now := _now()) >= until:  # also while replies to others keep coming
-                            self._expire()
+                            if (data := self._expire(own)) is not None:
+                                return data
                             if now >= deadline:
                                 return None
             except LogosError as error:
@@ -162,7 +163,7 @@ class CallLink:
 
     def refuse_in_callback(self) -> None:
         """Before a thread waits for a reply of this channel: raises StateError if the thread is the one that reads them."""
-        if self._delivering == threading.get_ident():
+        if threading.get_ident() in self._delivering:
             raise StateError(
                 f"{self.peer}: a done-callback of its calls runs on the thread that reads its replies, and cannot wait for "
                 f"one: use submit, or wait in a thread of your own"
@@ -180,7 +181,7 @@ class CallLink:
 
     def _see_to_reading(self) -> None:
         """In a thread that waits for room: see the rules."""
-        if self._delivering == threading.get_ident():
+        if threading.get_ident() in self._delivering:
             try:
                 self._aside.put(self._receiver)
             except LogosError as error:
@@ -218,8 +219,7 @@ class CallLink:
         until = self._next_look(deadline)
         looks = 0
         try:
-            if (left := self._aside.take()) is not None:  # by a leader whom Ctrl-C tore away
-                self._deliver(left)
+            self._take_aside()  # what a leader has left whom Ctrl-C tore away
             while (not waiter.settled) if waiter is not None else pending:
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
@@ -247,6 +247,9 @@ class CallLink:
     def _deliver(self, data: bytes, own: bytes = b"") -> bytes | None:
         """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned."""
         self._hand_over(data)
+        return self._take_aside(own)
+
+    def _take_aside(self, own: bytes = b"") -> bytes | None:
         reply = None
         while (aside := self._aside.take()) is not None:
             if own and aside[8:16] == own:
@@ -262,12 +265,13 @@ class CallLink:
         waiter = self._pending.get(call_id)
         if waiter is None:
             return
-        self._delivering = threading.get_ident()
+        me = threading.get_ident()
+        self._delivering.add(me)
         try:
             if waiter.deliver(data):
                 self._pending.pop(call_id, None)
         finally:
-            self._delivering = 0
+            self._delivering.discard(me)
 
     def _promote(self) -> None:
         """We have stopped leading: see to it that somebody else does, if anybody still waits."""
@@ -349,15 +353,21 @@ class CallLink:
                 lead.release()
         return self.error is None or bool(self._pending)
 
-    def _expire(self) -> None:
+    def _expire(self, own: bytes = b"") -> bytes | None:
+        """Tell those whose time is over. Returns as :meth:`_deliver`: their callbacks may have read replies."""
         for call_id in self._expiries.take_due(_now()):
             waiter = self._pending.pop(call_id, None)
             if waiter is not None:
-                self._delivering = threading.get_ident()
-                try:
-                    waiter.fail(ExpiredError())
-                finally:
-                    self._delivering = 0
+                self._tell_failed(waiter, ExpiredError())
+        return self._take_aside(own)
+
+    def _tell_failed(self, waiter: Waiter, error: LogosError) -> None:
+        me = threading.get_ident()
+        self._delivering.add(me)
+        try:
+            waiter.fail(error)
+        finally:
+            self._delivering.discard(me)
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: whoever would wait here gets ``error``."""
@@ -392,5 +402,5 @@ class CallLink:
                 _, waiter = self._pending.popitem()
             except KeyError:
                 return
-            waiter.fail(self._receiver.closed_error() if self._receiver.error is not None else error)
+            self._tell_failed(waiter, self._receiver.closed_error() if self._receiver.error is not None else error)
         self._followers.clear()

@@ -65,6 +65,13 @@ def _kind(exc: BaseException, trace: TracebackType | None) -> _Kind:
 
 def described(callback: Callable[..., Any]) -> str:
     """Where it is defined, as ``package.module.Class.method``; of an object that can be called, its class."""
+    try:
+        return _place(callback)
+    except BaseException:  # noqa: BLE001 - it may answer any question about itself by raising
+        return f"of the class {class_name(callback)}"
+
+
+def _place(callback: Callable[..., Any]) -> str:
     while isinstance(callback, functools.partial):
         callback = callback.func
     name = getattr(callback, "__qualname__", None)
@@ -72,4 +79,4 @@ def described(callback: Callable[..., Any]) -> str:
     if not isinstance(name, str):
         place, name = type(callback), type(callback).__qualname__
     module = getattr(place, "__module__", None)
-    return f"{module}.{name}" if isinstance(module, str) else name
+    return f"{module}.{name}" if isinstance(module, str) else f"{name}"

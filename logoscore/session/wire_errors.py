@@ -118,9 +118,7 @@ def place_in(exc: BaseException, folder: str) -> str:
     if isinstance(exc, SyntaxError) and type(exc.filename) is str and exc.filename.startswith(below):
         return f"({exc.filename}:{exc.lineno})"
     place = ""
-    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(
-        exc
-    )  # the plain slot: not what a class makes of it
+    trace = _traceback(exc)
     while trace is not None:
         code = trace.tb_frame.f_code
         name = code.co_filename
@@ -132,11 +130,18 @@ def place_in(exc: BaseException, folder: str) -> str:
     return place
 
 
+def _traceback(exc: BaseException) -> TracebackType | None:
+    """The plain slot's: not what a class makes of it."""
+    trace: TracebackType | None = vars(BaseException)["__traceback__"].__get__(exc)
+    return trace
+
+
 def format_traceback(exc: BaseException) -> str:
     """The traceback as text, without our own frame at its top."""
     import traceback
 
-    own = exc.__traceback__.tb_next if exc.__traceback__ is not None else None
+    trace = _traceback(exc)
+    own = trace.tb_next if trace is not None else None
     try:
         return safe_text("".join(traceback.format_exception(type(exc), exc, own)))
     except BaseException as failure:  # noqa: BLE001 - an exception that cannot be printed must not lose the report

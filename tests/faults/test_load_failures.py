@@ -308,3 +308,13 @@ def test_where_an_installed_modules_code_raised_is_in_the_text(tmp_path: Path, m
         core.load_plugin("installed")
     line = CONSTRUCTOR.splitlines().index("        raise OSError('no disk')") + 1
     assert f" ({package / 'module.py'}:{line}, in __init__)" in str(caught.value)
+
+
+def test_a_module_that_took_the_signal_away_was_not_ready_in_time_either(plugins: Path) -> None:
+    """The core asks for the stack by SIGQUIT, which then ends the process: no cause, but our question."""
+    takes = "signal.signal(signal.SIGQUIT, signal.SIG_DFL)\n        threading.Event().wait()"
+    write_module(plugins, "slow", HEAD + BODY + f"    def init_logos(self, api):\n        {takes}\n")
+    with Core(plugins_dir=plugins, entry_points=False, load_timeout=2.0) as core:
+        with pytest.raises(ModuleLoadError, match=r"not ready within 2 s \(load_timeout\)") as caught:
+            core.load_plugin("slow")
+        assert "SIGQUIT" not in str(caught.value)

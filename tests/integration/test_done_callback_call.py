@@ -129,3 +129,27 @@ def test_a_callback_of_a_future_that_is_done_runs_in_its_own_thread_and_may_call
     said: list[Any] = []
     future.add_done_callback(lambda _: said.append(client.call("echo", 2)))
     assert said == [2]
+
+
+def test_a_look_that_does_not_wait_is_fine(core: Core, tmp_path: Path) -> None:
+    client = core.get_client("helpful")
+    future, let_go = _held(client, tmp_path)
+    other, let_other_go = _held(client, tmp_path)
+    outcome = _in_callback(future, lambda: other.exception(0))
+    future.cancel()
+    with pytest.raises(TimeoutError):
+        outcome.result(60)
+    let_go()
+    del let_other_go
+    assert other.result(60) == "done"
+
+
+def test_at_the_end_of_the_channel_too(core: Core, tmp_path: Path) -> None:
+    client = core.get_client("helpful")
+    first, _ = _held(client, tmp_path)
+    second, _ = _held(client, tmp_path)
+    outcomes = [_in_callback(second, first.result), _in_callback(first, second.result)]
+    core.unload_plugin("helpful")
+    errors = [outcome.exception(60) for outcome in outcomes]
+    # Whichever is told first cannot wait for the other; that one finds the first one told.
+    assert {StateError} < set(map(type, errors))

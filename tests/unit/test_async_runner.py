@@ -133,3 +133,36 @@ def test_cancelling_a_call_cancels_what_a_thread_waits_for(runner: AsyncRunner) 
     assert call.on_cancel is None
     with pytest.raises(asyncio.CancelledError):
         runner.complete(for_ever(), call)  # one that comes later
+
+
+def test_a_task_that_answers_its_cancellation_with_an_exit_cuts_no_other_short(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runner = AsyncRunner("test")
+    said: list[Any] = []
+    tasks: list[Any] = []
+
+    async def exits() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise SystemExit(3) from None
+
+    async def cleans_up(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            said.append(number)
+
+    async def begins() -> None:
+        tasks.extend(map(asyncio.ensure_future, (exits(), *map(cleans_up, range(3)))))
+
+    runner.complete(begins())
+    call = RunningCall("peer", FOREVER, None, None, [])
+    runner.run(cleans_up(3), call, lambda _, exc: said.append(type(exc).__name__))
+    runner.complete(_value(None))  # by now all of them wait
+    runner.stop()
+
+    assert sorted(said, key=str) == [0, 1, 2, 3, "CancelledError"]
+    assert any("background task" in message for message in caplog.messages)

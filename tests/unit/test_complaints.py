@@ -105,3 +105,8 @@ def test_what_somebody_makes_known_himself(tmp_path: Path, caplog: pytest.LogCap
         "the metadata of the class misspelt: concurency: is no key that logoscore knows, and does nothing; "
         "did you mean 'concurrency'?",
     ]
+
+
+def test_of_very_many_unknown_keys_some_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_module(tmp_path, "chat", **{f"restart{number}": 1 for number in range(5000)})
+    assert len(scan(Complaints(), tmp_path, caplog)) == 16

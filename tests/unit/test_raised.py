@@ -108,3 +108,18 @@ def test_what_is_remembered_is_bounded(caplog: pytest.LogCaptureFixture) -> None
         raised.add(type(f"Error{number}", (Exception,), {})(), "stock.put", None)
     assert counts(caplog) == [1] * 1000
     assert len(raised._seen) <= 64
+
+
+class Evasive:
+    """Answers nothing about itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __call__(self, event: Any) -> None:
+        raise ValueError(event)
+
+
+def test_a_callback_that_tells_nothing_of_itself_is_logged_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    let(Raised("shop", Evasive()), Evasive())
+    assert caplog.messages == ["shop: the callback of the class Evasive for stock.put raised"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,24 @@ class RegistryMachine(RuleBasedStateMachine):
 
 RegistryMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
 TestRegistry = RegistryMachine.TestCase
+
+
+def test_what_many_strangers_may_ask_for_costs_no_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are strangers' choice, and to compare two long ones takes time."""
+    compared: list[tuple[str, list[str]]] = []
+
+    def compare(word: str, known: Any, **_: Any) -> list[str]:
+        compared.append((word, list(known)))
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", compare)
+    registry = Registry()
+    for number in range(100):
+        registry.add(spec(f"{'ab' * (number % 30)}x{number}"))
+    registry.unknown("y" * 20, guess=False)
+    assert compared == []
+    registry.unknown("ab" * 16)
+    registry.unknown("ab" * 17)
+    ((_, names),) = compared
+    assert len(names) == 20
+    assert max(map(len, names)) <= 32
