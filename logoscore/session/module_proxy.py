@@ -193,14 +193,13 @@ class ModuleProxy:
                 else:
                     result = method.function(*args)
             except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
+                call.end()  # (only a result needs its turn)
                 error = self._raised(exc, method)
             finally:
                 del args, kwargs  # memory that they were lent is the caller's again before he has the reply
             self._reply(method, call_id, call, link, result, error)
         finally:
             current_call.reset(token)
-            if not call.ended:
-                call.end()
 
     def _method_and_arguments(self, frame: Frame, link: ServingLink) -> tuple[Method, Sequence[Any], dict[str, Any]]:
         """What to call with what, for a call that is not of the plainest kind, or is wrong."""

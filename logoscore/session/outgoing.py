@@ -26,14 +26,15 @@ from typing import Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, StateError
 from logoscore.session.expiries import Expiries
+from logoscore.session.pending import Pending
 from logoscore.session.pump import LOOK_SECONDS, Pump
 from logoscore.session.threads import LinkOwner
-from logoscore.session.waiters import Aside, ExpiredError, Nobody, Settles, SyncWaiter, Waiter
+from logoscore.session.waiters import ExpiredError, Nobody, Settles, SyncWaiter, Waiter
 from logoscore.session.wire_errors import summary
 from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
-from logoscore.transport.frame import FOREVER, HEADER_SIZE, REPLY, START
+from logoscore.transport.frame import FOREVER, REPLY, START
 
 __all__ = ["CallLink"]
 
@@ -62,13 +63,12 @@ class CallLink:
         self.plain_reply = START.pack(REPLY, codec.ID, 0, 0)  # what the reply to most calls begins with
         self._receiver = channel.receivers[0]
         self.ids = itertools.count(1)  # of calls
-        self._pending: dict[int, Waiter] = {}
+        self._waiting = Pending(peer)
+        self._pending = self._waiting.waiters  # (each call looks whether there are any)
         self._followers: dict[SyncWaiter, None] = {}  # in the order of their coming
         self._expiries = Expiries(self._pending)
         self._lead_until = FOREVER
         self._owner = owner
-        self._delivering: set[int] = set()  # threads that tell waiters what has become of their calls
-        self._aside = Aside()
         self.sender.meanwhile = self._see_to_reading
         self._pump = Pump(peer, owner, self._lead_for_futures, self._pending.__len__)
 
@@ -111,7 +111,9 @@ class CallLink:
                         until = self._next_look(deadline) if self._expiries.heap else deadline
                         self._lead_until = until
                         data = receiver.receive(until)
-                        if data is not None and (data[8:16] == own or (data := self._deliver(data, own)) is not None):
+                        if data is not None and (
+                            data[8:16] == own or (data := self._waiting.deliver(data, own)) is not None
+                        ):
                             return data
                         if (now := _now()) >= until:  # also while replies to others keep coming
                             if (data := self._expire(own)) is not None:
@@ -163,7 +165,7 @@ class CallLink:
 
     def refuse_in_callback(self) -> None:
         """Before a thread waits for a reply of this channel: raises StateError if the thread is the one that reads them."""
-        if threading.get_ident() in self._delivering:
+        if self._waiting.telling:
             raise StateError(
                 f"{self.peer}: a done-callback of its calls runs on the thread that reads its replies, and cannot wait for "
                 f"one: use submit, or wait in a thread of your own"
@@ -181,9 +183,9 @@ class CallLink:
 
     def _see_to_reading(self) -> None:
         """In a thread that waits for room: see the rules."""
-        if threading.get_ident() in self._delivering:
+        if self._waiting.telling:
             try:
-                self._aside.put(self._receiver)
+                self._waiting.put_aside(self._receiver)
             except LogosError as error:
                 self._end_by(error)
         elif not self._receiver.lock.locked():
@@ -219,11 +221,11 @@ class CallLink:
         until = self._next_look(deadline)
         looks = 0
         try:
-            self._take_aside()  # what a leader has left whom Ctrl-C tore away
+            self._waiting.take_aside()  # what a leader has left whom Ctrl-C tore away
             while (not waiter.settled) if waiter is not None else pending:
                 data = receive(None if until >= FOREVER else until)
                 if data is not None:
-                    self._deliver(data)
+                    self._waiting.deliver(data)
                     data = None  # it may have been lent memory
                     looks += 1
                     if looks % _DELIVERIES_A_LOOK and readable():
@@ -243,35 +245,6 @@ class CallLink:
         self._lead_until = FOREVER
         self._lead_until = until = min(deadline, self._expiries.first())
         return until
-
-    def _deliver(self, data: bytes, own: bytes = b"") -> bytes | None:
-        """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned."""
-        self._hand_over(data)
-        return self._take_aside(own)
-
-    def _take_aside(self, own: bytes = b"") -> bytes | None:
-        reply = None
-        while (aside := self._aside.take()) is not None:
-            if own and aside[8:16] == own:
-                reply = aside
-            else:
-                self._hand_over(aside)
-        return reply
-
-    def _hand_over(self, data: bytes) -> None:
-        if len(data) < HEADER_SIZE:
-            raise ProtocolViolationError(f"{self.peer} sent a reply of {len(data)} bytes")
-        call_id = int.from_bytes(data[8:16], "little")
-        waiter = self._pending.get(call_id)
-        if waiter is None:
-            return
-        me = threading.get_ident()
-        self._delivering.add(me)
-        try:
-            if waiter.deliver(data):
-                self._pending.pop(call_id, None)
-        finally:
-            self._delivering.discard(me)
 
     def _promote(self) -> None:
         """We have stopped leading: see to it that somebody else does, if anybody still waits."""
@@ -354,20 +327,10 @@ class CallLink:
         return self.error is None or bool(self._pending)
 
     def _expire(self, own: bytes = b"") -> bytes | None:
-        """Tell those whose time is over. Returns as :meth:`_deliver`: their callbacks may have read replies."""
+        """Tell those whose time is over. Returns as :meth:`Pending.deliver`: their callbacks may have read replies."""
         for call_id in self._expiries.take_due(_now()):
-            waiter = self._pending.pop(call_id, None)
-            if waiter is not None:
-                self._tell_failed(waiter, ExpiredError())
-        return self._take_aside(own)
-
-    def _tell_failed(self, waiter: Waiter, error: LogosError) -> None:
-        me = threading.get_ident()
-        self._delivering.add(me)
-        try:
-            waiter.fail(error)
-        finally:
-            self._delivering.discard(me)
+            self._waiting.fail(call_id, ExpiredError())
+        return self._waiting.take_aside(own)
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: whoever would wait here gets ``error``."""
@@ -397,10 +360,6 @@ class CallLink:
         self.channel.dispose()
 
     def _fail_all(self, error: LogosError) -> None:
-        while self._pending:
-            try:
-                _, waiter = self._pending.popitem()
-            except KeyError:
-                return
-            self._tell_failed(waiter, self._receiver.closed_error() if self._receiver.error is not None else error)
+        receiver = self._receiver
+        self._waiting.fail_all(lambda: error if receiver.error is None else receiver.closed_error())
         self._followers.clear()

@@ -8,15 +8,11 @@ future (``call.py``) and what arrives of a stream (``streams.py``) are the other
 from __future__ import annotations
 
 import threading
-from collections import deque
-from typing import Final, Protocol
+from typing import Protocol
 
 from logoscore.errors import ChannelClosedError, LogosError
-from logoscore.transport.receiver import Receiver
 
-__all__ = ["Aside", "ExpiredError", "Nobody", "Settles", "SyncWaiter", "Waiter"]
-
-_MOST_ASIDE: Final = 64 << 20  # bytes; what comes then waits in the ring
+__all__ = ["ExpiredError", "Nobody", "Settles", "SyncWaiter", "Waiter"]
 
 
 class Settles(Protocol):
@@ -90,25 +86,3 @@ class SyncWaiter(Waiter):
 
 class ExpiredError(ChannelClosedError):
     """A waiter's own deadline passed. The waiter turns it into CallTimeoutError."""
-
-
-class Aside:
-    """Replies that a leader has read while he could not hand them over: he was handing over another one."""
-
-    def __init__(self) -> None:
-        self._replies: deque[bytes] = deque()
-        self._size = 0
-
-    def put(self, receiver: Receiver) -> None:
-        """Whatever has come, without waiting. Raises as :meth:`Receiver.receive`."""
-        while self._size < _MOST_ASIDE and (data := receiver.receive(0)) is not None:
-            self._replies.append(data)
-            self._size += len(data)
-
-    def take(self) -> bytes | None:
-        """The first of them; None: there is none."""
-        if not self._replies:
-            return None
-        data = self._replies.popleft()
-        self._size -= len(data)
-        return data

@@ -76,7 +76,7 @@ class _Crowds(SyncWaiter):
         relief.result()
 
     def _relieve(self) -> None:
-        wait_until(lambda: len(self._link._aside._replies) == 1, what="the reply put aside")
+        wait_until(lambda: len(self._link._waiting._aside) == 1, what="the reply put aside")
         drain(self._pair.receiver)
 
 
