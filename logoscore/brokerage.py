@@ -31,6 +31,7 @@ from logoscore.lanes import Lanes
 from logoscore.linking import Linking, tell_closed
 from logoscore.links import LinkTable, Party
 from logoscore.loans import Loans
+from logoscore.locks import Flag
 from logoscore.questions import Questions
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.session.wire_errors import to_wire
@@ -63,7 +64,7 @@ class Brokerage:
         self._rights = rights
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
-        self._leaving: dict[str, threading.Event] = {}  # names of those whose removal is under way
+        self._leaving: dict[str, Flag] = {}  # names of those whose removal is under way
         self._links = LinkTable()
         self._grants = Grants()
         self._loans = Loans(self._links, buffer_memory)
@@ -123,7 +124,7 @@ class Brokerage:
             if self._parties.get(party.name) is not party:
                 called, gone = set[Party](), None  # it was never reached
             else:
-                called, gone = self._leave(party), threading.Event()
+                called, gone = self._leave(party), Flag()
                 self._leaving[party.name] = gone
         for callback in callbacks:
             callback(None)

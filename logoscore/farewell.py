@@ -11,12 +11,12 @@ the module its saved state, not its hook. Whatever hangs in here is ended by the
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from logoscore.errors import LogosError, SerializationError
+from logoscore.locks import Flag
 from logoscore.session.deadlines import deadline_after, seconds_left
 from logoscore.session.node import Node
 from logoscore.session.wire_errors import remote_error, to_wire
@@ -55,7 +55,7 @@ class Farewell:
 
     def _drain(self, end: int) -> None:
         """Let what runs finish, replies included."""
-        pause = threading.Event()
+        pause = Flag()
         while self._node.provider.busy() and seconds_left(end) > 0:
             pause.wait(0.001)
 

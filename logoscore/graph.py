@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from logoscore.locks import Condition
+
 __all__ = ["Work"]
 
 _LOOK_SECONDS: Final = 1.0
@@ -40,7 +42,7 @@ class Work:
         self._do = do
         self._call_off = call_off
         self._at_once = at_once
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._missing = {name: set(needs[name]) & set(order) for name in order}
         self._waiting_for: dict[str, list[str]] = {}
         for name, missing in self._missing.items():

@@ -23,6 +23,7 @@ from typing import Any, Final
 from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
 from logoscore.farewell import Farewell, restore_state
 from logoscore.limits import Limits
+from logoscore.locks import Flag
 from logoscore.metadata import DEFAULT_WORKERS, known_metadata
 from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
@@ -85,8 +86,8 @@ class Host:
         )
         self._node.tokens.save(CAPABILITY_MODULE, bootstrap.token)
         self._node.tokens.hold(CAPABILITY_MODULE, bootstrap.token)
-        self._start = threading.Event()
-        self._finished = threading.Event()
+        self._start = Flag()
+        self._finished = Flag()
         self._exit_code: object = 0
         self._instance: Any = None
         self._unloading: m.Unload | None = None

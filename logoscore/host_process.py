@@ -12,6 +12,7 @@ from typing import Final
 
 from logoscore.launch import StartedHost
 from logoscore.limits import cpu_seconds
+from logoscore.locks import Flag
 
 __all__ = ["HostProcess"]
 
@@ -47,7 +48,7 @@ class HostProcess:
             measure: whether ``cpu`` is wanted; nobody can say once it is reaped.
         """
         end = time.monotonic() + patience
-        pause = threading.Event()
+        pause = Flag()
         while True:
             with self._lock:
                 if measure:

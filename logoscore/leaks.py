@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from logoscore.locks import Flag
 from logoscore.transport.segment import process_start_time
 
 _T = TypeVar("_T")
@@ -22,7 +23,7 @@ _PREFIXES = ("logos", "sem.logos")  # glibc keeps a semaphore /x as /dev/shm/sem
 
 def wait_until(predicate: Callable[[], _T], timeout: float = 15.0, what: str = "the condition") -> _T:
     """The first true answer of ``predicate``; AssertionError if there is none within ``timeout`` seconds."""
-    never = threading.Event()
+    never = Flag()
     deadline = time.monotonic() + timeout
     while True:
         answer = predicate()
@@ -142,7 +143,7 @@ class Holdings:
         if not self.left_behind():
             return
         gc.collect()
-        never = threading.Event()
+        never = Flag()
         deadline = time.monotonic() + timeout
         while left := self.left_behind():
             if time.monotonic() >= deadline:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from logoscore.errors import ProtocolViolationError
 from logoscore.links import Party
+from logoscore.locks import Flag
 from logoscore.transport import messages as m
 
 __all__ = ["Questions"]
@@ -65,7 +66,7 @@ class Questions:
 
     def ask_all(self, questions: Sequence[tuple[Party, Callable[[int], Any]]]) -> None:
         """Ask several parties, and wait until each has answered, or is gone, or has had its time."""
-        answers = [threading.Event() for _ in questions]
+        answers = [Flag() for _ in questions]
         for (party, make), answered in zip(questions, answers, strict=True):
             self.ask(party, make, _setter(answered))
         end = time.monotonic() + _ANSWER_SECONDS
@@ -75,7 +76,7 @@ class Questions:
 
     def ask_and_wait(self, party: Party, make: Callable[[int], Any], timeout: float) -> Any:
         """The answer; None if it is gone, or does not answer within ``timeout`` seconds."""
-        answered = threading.Event()
+        answered = Flag()
         values: list[Any] = []
 
         def take(value: Any) -> None:
@@ -109,5 +110,5 @@ class Questions:
         asked[1](message.value)
 
 
-def _setter(event: threading.Event) -> Callable[[Any], None]:
-    return lambda _: event.set()
+def _setter(flag: Flag) -> Callable[[Any], None]:
+    return lambda _: flag.set()

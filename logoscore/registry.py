@@ -23,6 +23,7 @@ from typing import Any, Final
 from logoscore.errors import LogosError, ModuleNotLoadedError, StateError, UnknownModuleError
 from logoscore.limit_rules import effective_limits
 from logoscore.limits import NO_LIMITS, Limits
+from logoscore.locks import Flag
 from logoscore.metadata import BUILTIN_NAMES, Metadata
 from logoscore.plugins.spec import ModuleSpec
 
@@ -104,9 +105,9 @@ class ModuleRecord:
     """Of a class that the app loads directly: the class, by cloudpickle."""
     host: Any = field(default=None, repr=False)
     """Whoever supervises its process while it has one."""
-    settled: threading.Event = field(default_factory=threading.Event, repr=False)
+    settled: Flag = field(default_factory=Flag, repr=False)
     """Set while the state is not a passing one (loading, unloading), and everybody has heard of a crash."""
-    left_restarting: threading.Event = field(default_factory=threading.Event, repr=False)
+    left_restarting: Flag = field(default_factory=Flag, repr=False)
     """Set while it does not wait for its restart."""
     load_failure: str | None = None
     """Why its last load failed, if it did."""
@@ -145,11 +146,11 @@ class ModuleRecord:
         _set(self.left_restarting, after != RESTARTING)
 
 
-def _set(event: threading.Event, value: bool) -> None:
+def _set(flag: Flag, value: bool) -> None:
     if value:
-        event.set()
+        flag.set()
     else:
-        event.clear()
+        flag.clear()
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class Registry:
             known = ", ".join(sorted(self._records)) or "none"
         shown = repr(name) if isinstance(name, str) else f"{name!r} (a module's name is a str)"
         why = self.unusable.get(name) if isinstance(name, str) else None
-        meant = self._guess(name) if guess else ""
+        meant = self._guess(name) if guess and not why else ""
         found = f"; what was found of that name cannot be used: {why}" if why else meant
         return UnknownModuleError(
             f"no module {shown[:200]} is known{found}; known are: {known}; "

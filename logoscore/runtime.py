@@ -15,6 +15,7 @@ from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
 from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
+from logoscore.locks import Flag
 from logoscore.module_life import ModuleLife
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.complaints import Complaints
@@ -50,7 +51,7 @@ class Runtime:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._starting = threading.Lock()
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._failures: list[DiscoveryFailure] = []
         self._complaints = Complaints()
         self._parties: dict[str, LocalParty] = {}

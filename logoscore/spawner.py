@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
+
+from logoscore.session.future import QuietFuture
 
 __all__ = ["Spawner"]
 
@@ -19,7 +20,7 @@ class Spawner:
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[QuietFuture, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="logos-spawner", daemon=True)
         self._thread.start()
 
@@ -30,7 +31,7 @@ class Spawner:
 
     def run(self, job: Callable[[], Any]) -> Any:
         """Run ``job`` on that thread; returns or raises what it does."""
-        future: Future[Any] = Future()
+        future = QuietFuture()
         self._jobs.put((future, job))
         return future.result()
 

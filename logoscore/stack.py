@@ -9,10 +9,11 @@ A module that has a handler of its own for SIGQUIT has taken it from us; then th
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+from logoscore.locks import Flag
 
 __all__ = ["SIGNAL", "await_stack", "write_stack_when_asked"]
 
@@ -32,7 +33,7 @@ def write_stack_when_asked() -> None:
     )  # others' would push the one that counts out of the last lines
 
 
-def await_stack(tail: Callable[[], str], ended: threading.Event) -> None:
+def await_stack(tail: Callable[[], str], ended: Flag) -> None:
     """In the core, after the signal: until it is written, the host has ended, or it takes too long.
 
     Args:

@@ -34,6 +34,7 @@ from typing import Any, Final
 from logoscore.errors import LogosError, ModuleCrashedError
 from logoscore.exit_status import ExitStatus
 from logoscore.lifecycle import Lifecycle
+from logoscore.locks import Flag
 from logoscore.registry import CRASHED, KNOWN, LOADED, RESTARTING, ModuleRecord, Registry
 from logoscore.settings import RestartLimits
 
@@ -101,7 +102,7 @@ class Supervision:
         self._down: dict[str, list[str]] = {}  # who was unloaded for the restart of whom, and is to be loaded again
         self._threads: set[threading.Thread] = set()
         self._crashes: dict[str, ModuleCrashedError] = {}  # the last of each module
-        self._ending = threading.Event()
+        self._ending = Flag()
 
     def ended(self, record: ModuleRecord, status: ExitStatus) -> None:
         """A loaded module's process has ended by itself. On its watching thread: does not wait."""

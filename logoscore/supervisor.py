@@ -22,6 +22,7 @@ from logoscore.host_process import HostProcess
 from logoscore.launch import HostCommand, start_host
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.listening import Listener
+from logoscore.locks import Flag
 from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
 from logoscore.stack import SIGNAL, await_stack
@@ -74,16 +75,16 @@ class SupervisedHost:
         self.hook_error: LogosError | None = None  # what about_to_unload raised
         self.saved_state: bytes | None = None
         self._refusal: LogosError | None = None
-        self._parted = threading.Event()  # it has ended, or refuses to
+        self._parted = Flag()  # it has ended, or refuses to
         self._patience = 0.0  # of whoever has asked it to end
         self._on_message = on_message
         self._on_end = on_end
         self._limits = limits
         self._assigning = threading.Lock()
         self._process: HostProcess | None = None
-        self._hello = threading.Event()
-        self._settled = threading.Event()
-        self._ended = threading.Event()
+        self._hello = Flag()
+        self._settled = Flag()
+        self._ended = Flag()
         self._ready = self._up = False
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
@@ -166,7 +167,7 @@ class SupervisedHost:
         if self._failure is None:
             if not self._up:
                 raise self._load_error(self._not_up(whole))
-            if self._exit is not None:
+            if self._exit is not None or self.violation is not None:
                 raise self._load_error("its process ended")
             self._show_stack()
             # (Not how its process ended: where the module has taken the signal from us, that was our question.)

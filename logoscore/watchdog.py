@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from logoscore.locks import Condition
+
 __all__ = ["Watchdog"]
 
 _LOOKS: Final = 4  # per timeout
@@ -44,7 +46,7 @@ class Watchdog:
 
     def __init__(self, ask: Callable[[str, Callable[[Any], None]], None]) -> None:
         self._ask = ask
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._watched: dict[str, _Watched] = {}
         self._thread: threading.Thread | None = None
         self._ended = False

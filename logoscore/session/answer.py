@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from logoscore.errors import LogosError
+from logoscore.locks import Flag
 from logoscore.session.deadlines import seconds_left
 from logoscore.transport.frame import FOREVER
 
@@ -16,7 +17,7 @@ class Answer:
     """What the core says to it: ``value``, or ``error``, once it is settled."""
 
     def __init__(self) -> None:
-        self._settled = threading.Event()
+        self._settled = Flag()
         self.value: Any = None
         self.error: LogosError | None = None
 

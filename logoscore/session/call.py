@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from logoscore.errors import CallCancelledError, LogosError
+from logoscore.locks import Condition
 from logoscore.session.execution import current_call, yield_turn
 from logoscore.session.future import QuietFuture
 from logoscore.session.waiters import ExpiredError, Waiter
@@ -76,7 +77,7 @@ class Call(QuietFuture, Waiter):
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child: threads that hold the condition are the parent's."""
-        self._condition = threading.Condition()
+        self._condition = Condition()  # type: ignore[assignment]  # as in QuietFuture: with what futures use of it
         self.fail(error)
 
     @staticmethod

@@ -10,7 +10,6 @@ its maker knows whether that is safe.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -25,6 +24,7 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event, MethodInfo
+from logoscore.locks import Flag
 from logoscore.session.connection import Connection
 from logoscore.session.deadlines import deadline_after, seconds_left
 from logoscore.session.execution import RunningCall, current_call, running_call, yield_turn
@@ -192,7 +192,7 @@ class LogosAPIClient(Connection):
         """
         limit = self._node.default_timeout if timeout is None else timeout
         deadline = self._deadline(timeout, running_call())
-        pause = threading.Event()
+        pause = Flag()
         reason = ""
         while True:
             try:

@@ -12,10 +12,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from logoscore.errors import CallTimeoutError
+from logoscore.locks import Attempt
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.execution import yield_turn
 from logoscore.session.outgoing import CallLink
-from logoscore.transport.attempt import Attempt
 
 if TYPE_CHECKING:
     from logoscore.session.node import Node

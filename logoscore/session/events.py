@@ -28,6 +28,7 @@ from logoscore.errors import (
     SerializationError,
 )
 from logoscore.interface import Event
+from logoscore.locks import Flag
 from logoscore.session.deadlines import deadline_after
 from logoscore.session.execution import running_call, yield_turn
 from logoscore.session.on_event import Part, play
@@ -193,7 +194,7 @@ class EventLink:
         self._owner = owner
         self._former = former
         self._patience = patience
-        self._ended = threading.Event()
+        self._ended = Flag()
 
     def start(self) -> None:
         """Begin to read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 from logoscore.errors import (
@@ -14,6 +13,7 @@ from logoscore.errors import (
     UnknownMethodError,
 )
 from logoscore.interface import MethodInfo
+from logoscore.locks import Flag
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.serving import ServingLink
 from logoscore.session.signature import Method, defines, invokable_methods
@@ -36,7 +36,7 @@ class ExposedMethods:
         self.by_name: dict[bytes, Method] = {}
         self._module = module
         self._instance: object = None
-        self._exposed = threading.Event()
+        self._exposed = Flag()
 
     def expose(self, instance: object) -> None:
         """From now on calls reach ``instance``; those that came earlier have waited for this."""

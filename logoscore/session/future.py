@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import Future
 from typing import Any, Final
 
+from logoscore.locks import Condition
+
 __all__ = ["QuietFuture"]
 
 _PENDING: Final = "PENDING"
@@ -46,7 +48,7 @@ class QuietFuture(Future[Any]):
         if name != "_condition":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         with _making:
-            return self.__dict__.setdefault(name, threading.Condition())
+            return self.__dict__.setdefault(name, Condition())
 
     def settle(self, value: Any) -> None:
         """``set_result``, at little cost where nobody has looked yet. Raises what that does."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from logoscore.errors import ChannelClosedError, LogosError, ProtocolViolationError
+from logoscore.locks import Flag
 from logoscore.session.execution import RunningCall
 from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import to_wire
@@ -44,7 +45,7 @@ class ReplySender:
         self.codec = codec
         self.channel = channel
         self.outbox: deque[tuple[bytes | Sequence[bytes | memoryview], int]] = deque()
-        self.room = threading.Event()
+        self.room = Flag()
         self._codec_id = codec.ID
         self._owner = owner
         self._sender = channel.senders[0]

@@ -19,6 +19,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from logoscore.errors import LogosError, ProtocolViolationError
+from logoscore.locks import Flag
 from logoscore.session.execution import RunningCall
 from logoscore.session.reply_sender import ReplySender
 from logoscore.session.threads import LinkOwner
@@ -69,7 +70,7 @@ class ServingLink(ReplySender):
         self._threads = 0
         self._standby = 0
         self._leader = 0
-        self._ended = threading.Event()
+        self._ended = Flag()
         self.stalled = False  # the leader waits until a coroutine has ended
 
     def start(self) -> None:

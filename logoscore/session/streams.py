@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Itera
 from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.errors import CallTimeoutError, LogosError, SerializationError
+from logoscore.locks import Condition
 from logoscore.session.deadlines import deadline_after
 from logoscore.session.execution import RunningCall, current_call, yield_turn
 from logoscore.session.gate import Gate
@@ -218,7 +219,7 @@ class IncomingStream(Waiter):
 
     def __init__(self, send: Callable[[int], None]) -> None:
         self._send = send
-        self._arrived = threading.Condition()
+        self._arrived = Condition()
         self._frames: deque[bytes] = deque()
         self._error: LogosError | None = None
         self._taken = 0
@@ -240,7 +241,7 @@ class IncomingStream(Waiter):
 
     def abandon(self, error: LogosError) -> None:
         """In a forked child."""
-        self._arrived = threading.Condition()
+        self._arrived = Condition()
         self._frames.clear()
         self._error = error
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError
 from logoscore.interface import Event
+from logoscore.locks import Condition
 from logoscore.session.execution import yield_turn
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Subscription:
         self._on_cancel = on_cancel
         self._events: deque[Event] = deque()
         self._listener: Listener | None = None  # whose callback takes the events
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._full_since: float | None = None  # and others have to wait for it
         self._waiting = 0  # threads that wait for an event, or for room: there may be none, and telling nobody costs
         self._error: LogosError | None = None
@@ -188,7 +189,7 @@ class Subscription:
 
     def _abandon(self, error: LogosError) -> None:
         """In a forked child, where the parent's threads may have held the lock for ever: raise ``error`` from now on."""
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._events = deque()
         self._error = error
 

@@ -40,6 +40,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.locks import Condition
 from logoscore.transport.frame import LentBytes
 from logoscore.transport.mapping import Mapping, window
 from logoscore.transport.pool import Place, Pool, State
@@ -94,8 +95,7 @@ class Lender:
 
     def __init__(self, words: memoryview) -> None:
         self._words = words
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._lock = self._changed = Condition()
         self._pool = Pool(words)
         self._mappings: dict[int, Mapping] = {}
         self._arrived: dict[int, int] = {}  # descriptors that the core has sent, by place

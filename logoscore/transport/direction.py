@@ -7,7 +7,7 @@ import threading
 from typing import Final
 
 from logoscore.errors import LogosError
-from logoscore.transport.attempt import Attempt
+from logoscore.locks import Attempt
 from logoscore.transport.segment import Semaphore
 
 __all__ = ["MAX_MESSAGE", "Direction"]

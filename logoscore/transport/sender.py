@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationError
-from logoscore.transport.attempt import Attempt
+from logoscore.locks import Attempt
 from logoscore.transport.buffers import Lender, LentFrame
 from logoscore.transport.direction import MAX_MESSAGE, Direction
 from logoscore.transport.ring import FIRST, LENT, MORE, RingWriter

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from interrupts import raising_alarm
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def hectic() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(former)
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """SIGALRM raises ``Interrupted``."""
+    with raising_alarm():
+        yield

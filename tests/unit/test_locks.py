@@ -1,0 +1,259 @@
+"""Locks, flags and conditions: as those of the standard library, and whole after whatever a signal handler raises."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from helpers import wait_until
+from interrupts import strike
+
+from logoscore.locks import Attempt, Condition, Flag
+
+_PATIENCE = 30.0
+_STRIKES = 3000
+
+
+@contextmanager
+def beside(work: Callable[[], object], wake: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Another thread does ``work`` over and over while the body runs, and ends then, when ``wake`` was called."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        wake()
+        thread.join(_PATIENCE)
+    assert not thread.is_alive(), "it waits for a lock that nobody gives back"
+
+
+# --- as the standard library's --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[threading.Event, Flag])
+def flag(request: pytest.FixtureRequest) -> Any:
+    return request.param()
+
+
+@pytest.fixture(params=[threading.Condition, Condition])
+def condition(request: pytest.FixtureRequest) -> Any:
+    return request.param()
+
+
+def test_a_flag_says_whether_it_is_set(flag: Any) -> None:
+    assert not flag.is_set()
+    assert flag.wait(0) is False
+    assert flag.wait(0.001) is False
+    flag.set()
+    flag.set()
+    assert flag.is_set()
+    assert flag.wait() is True
+    assert flag.wait(0) is True
+    flag.clear()
+    assert not flag.is_set()
+    assert flag.wait(-1) is False
+
+
+def test_a_flag_wakes_all_who_wait(flag: Any) -> None:
+    woken: list[bool] = []
+    threads = [threading.Thread(target=lambda: woken.append(flag.wait(_PATIENCE))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(getattr(flag, "_waiters", None) or flag._cond._waiters) == 8, what="their waiting")
+    flag.set()
+    flag.clear()  # who was woken has been, all the same
+    for thread in threads:
+        thread.join()
+    assert woken == [True] * 8
+
+
+def test_two_threads_pass_a_flag_to_and_fro(flag: Any, hectic: None) -> None:
+    back = type(flag)()
+
+    def answer() -> None:
+        flag.wait()
+        flag.clear()
+        back.set()
+
+    with beside(answer, flag.set):
+        for _ in range(2000):
+            flag.set()
+            assert back.wait(_PATIENCE)
+            back.clear()
+
+
+def test_a_condition_wakes_as_many_as_it_is_told(condition: Any) -> None:
+    woken: list[int] = []
+
+    def wait(number: int) -> None:
+        with condition:
+            condition.wait()
+            woken.append(number)
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(5)]
+    for count, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda count=count: len(condition._waiters) == count, what="its waiting")  # type: ignore[misc]
+    with condition:
+        condition.notify()
+        condition.notify()  # not the first one once more, who has not left yet
+    wait_until(lambda: len(woken) == 2, what="two woken")
+    assert sorted(woken) == [0, 1]
+    with condition:
+        condition.notify_all()
+    for thread in threads:
+        thread.join()
+    assert sorted(woken) == [0, 1, 2, 3, 4]
+    with condition:
+        condition.notify_all()  # nobody
+
+
+def test_a_wait_for_a_condition_that_does_not_come(condition: Any) -> None:
+    with condition:
+        assert condition.wait(0) is False
+        assert condition.wait(0.001) is False
+        assert condition.wait_for(lambda: 0, 0.001) == 0
+        assert condition.wait_for(lambda: 7) == 7
+        assert not condition._waiters
+
+
+def test_a_condition_is_reentrant_and_anothers_while_it_waits(condition: Any) -> None:
+    values: list[int] = []
+
+    def put() -> None:
+        with condition, condition:
+            values.append(1)
+            condition.notify()
+
+    thread = threading.Thread(target=put)
+    with condition:
+        thread.start()
+        assert condition.wait_for(lambda: values, _PATIENCE) == [1]
+    thread.join()
+    assert condition.acquire(blocking=False)
+    condition.release()
+    with pytest.raises(RuntimeError):
+        condition.release()
+
+
+def test_a_queue_loses_nothing(condition: Any, hectic: None) -> None:
+    queue: list[int] = []
+    taken: list[int] = []
+
+    def take() -> None:
+        with condition:
+            if condition.wait_for(lambda: queue, 0.01):
+                taken.append(queue.pop(0))
+
+    with beside(take), beside(take), beside(take):
+        for number in range(2000):
+            with condition:
+                queue.append(number)
+                condition.notify()
+        wait_until(lambda: len(taken) == 2000, what="all taken")
+    assert taken == list(range(2000))
+
+
+# --- struck by a signal handler that raises ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0, 1.0])
+def test_an_attempt_leaves_no_lock_taken(alarm: None, seconds: float) -> None:
+    lock = threading.Lock()
+    attempt = Attempt(lock, seconds)
+
+    def use() -> None:
+        with attempt as mine:
+            try:
+                pass
+            finally:
+                if mine:
+                    attempt.release()
+
+    def look() -> None:
+        assert not lock.locked()
+
+    strike(_STRIKES, use, look)
+
+
+def test_an_attempt_on_a_taken_lock() -> None:
+    lock = threading.Lock()
+    with lock:
+        for seconds in (0, 0.001):
+            with Attempt(lock, seconds) as mine:
+                assert not mine
+    with Attempt(lock) as mine:
+        assert mine
+        assert lock.locked()
+        lock.release()
+    with pytest.raises(ZeroDivisionError), Attempt(lock) as mine:
+        raise ZeroDivisionError
+
+
+def test_who_sets_a_flag_is_not_stuck_because_of_who_waited(alarm: None, hectic: None) -> None:
+    flag = Flag()
+
+    def use() -> None:
+        flag.wait(0.001)
+        flag.clear()
+
+    with beside(flag.set):
+        strike(_STRIKES, use, lambda: None)
+
+
+def test_a_flag_that_is_set_wakes_everybody_even_if_the_setting_is_struck(alarm: None, hectic: None) -> None:
+    flag, answered = Flag(), Flag()
+    setting = False
+
+    def answer() -> None:
+        flag.wait()
+        flag.clear()
+        answered.set()
+
+    def ask() -> None:
+        nonlocal setting
+        answered.clear()
+        setting = True
+        flag.set()
+        assert answered.wait(_PATIENCE)
+        setting = False
+
+    def look() -> None:
+        nonlocal setting
+        if setting and flag.is_set():
+            assert answered.wait(_PATIENCE)
+        setting = False
+
+    with beside(answer, flag.set):
+        strike(_STRIKES, ask, look)
+
+
+def test_a_condition_is_free_after_a_wait_that_was_struck(alarm: None, hectic: None) -> None:
+    condition = Condition()
+
+    def use() -> None:
+        with condition:
+            condition.wait(0.0005)
+
+    def tell() -> None:
+        with condition:
+            condition.notify_all()
+
+    def look() -> None:
+        assert condition.acquire(timeout=_PATIENCE)
+        condition.release()
+        with pytest.raises(RuntimeError):
+            condition.release()
+
+    with beside(tell):
+        strike(_STRIKES, use, look)
