@@ -88,6 +88,8 @@ def precise_sleep() -> Iterator[None]:
 
 def describe() -> dict[str, Any]:
     """The machine, the interpreter and the libraries, as JSON takes it."""
+    from logoscore.transport.ring import COMPILED  # peers import this file, too, and need nothing of ours
+
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -96,6 +98,7 @@ def describe() -> dict[str, Any]:
         "architecture": platform.machine(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "ring": "C" if COMPILED else "Python",
         "gil": bool(getattr(sys, "_is_gil_enabled", lambda: True)()),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.goals import goals
-from benchmarks.reports.text import missing, number
+from benchmarks.reports.text import missing, number, ring_of
 from benchmarks.results import Outcome, Row, Settings
 
 __all__ = ["render"]
@@ -25,7 +25,8 @@ def render(machine: Mapping[str, Any], settings: Settings, outcomes: Sequence[Ou
     columns = [each for each in _COLUMNS if each[0] in found and any(_rows(found[each[0]], each[1]))]
     lines = [
         f"Median round trip in µs, and its ratio to `multiprocessing.Pipe` in the same run: {machine['cpu']},"
-        f" {machine['cpus_allowed']} CPUs, {machine['python']}, {machine['time'][:10]}, {settings.rounds} rounds."
+        f" {machine['cpus_allowed']} CPUs, {machine['python']},"
+        f" {ring_of(machine)}{machine['time'][:10]}, {settings.rounds} rounds."
     ]
     if columns:
         lines += _peers(found, columns)

@@ -24,6 +24,7 @@ __all__ = [
     "missing",
     "number",
     "render",
+    "ring_of",
     "verdicts",
 ]
 
@@ -79,7 +80,7 @@ def describe(machine: Mapping[str, Any], settings: Settings) -> list[str]:
     load = machine["load_average"][0]
     return [
         f"{machine['cpu']}, {machine['cpus_allowed']} of {machine['cpus']} CPUs allowed, {machine['kernel']}",
-        f"{machine['python']}, {libraries}",
+        f"{machine['python']}, {ring_of(machine)}{libraries}",
         f"{machine['time']}, load average {load} when we began"
         + (": THE MACHINE WAS NOT QUIET" if load > machine["cpus"] / 4 else ""),
         f"{settings.rounds} rounds, peers in turn. Latencies in µs, whole round trips"
@@ -87,6 +88,11 @@ def describe(machine: Mapping[str, Any], settings: Settings) -> list[str]:
         f"hot: back to back for {settings.hot_seconds:g} s after {settings.hot_warmup:g} s of warm-up. On a schedule:"
         f" {settings.parked_seconds:g} s after {settings.parked_warmup:g} s, timed from the intended send",
     ]
+
+
+def ring_of(machine: Mapping[str, Any]) -> str:
+    """How our ring was built, to stand before something else; nothing in a report of before there was a choice."""
+    return f"logoscore's ring in {machine['ring']}, " if "ring" in machine else ""
 
 
 def tables(outcome: Outcome) -> list[tuple[Sequence[str], list[Row]]]:

@@ -83,7 +83,7 @@ class Receiver(Direction):
         pieces = 0
         try:
             while True:
-                if words[0] == ring.read_cursor and not self._wait(deadline):
+                if not ring.readable() and not self._wait(deadline):
                     return None
                 if self._unit_first:
                     self._take_unit()
@@ -119,9 +119,8 @@ class Receiver(Direction):
         if self._spin.spin():
             self._strays = 0
             return True
-        ring = self.ring
-        words = ring.words
-        while words[0] == ring.read_cursor:
+        readable = self.ring.readable
+        while not readable():
             if self.error is not None:
                 raise self.closed_error()
             if self._kicked:
@@ -130,7 +129,7 @@ class Receiver(Direction):
             if self._units > 0:
                 self._take_owed()
             elif not self._park(deadline):
-                return words[0] != ring.read_cursor
+                return readable()
         self._strays = 0
         return True
 
@@ -176,7 +175,7 @@ class Receiver(Direction):
                 return self._missed_kick()
         if self._units <= 0:  # else it may be one that we owed
             self._spin.parked(_now() - began)
-        if self.ring.words[0] != self.ring.read_cursor:
+        if self.ring.readable():
             self._units -= 1
             return True
         if self._kicked:
@@ -190,7 +189,7 @@ class Receiver(Direction):
     def _missed_kick(self) -> bool:
         """Somebody else, the peer that is, has taken its unit."""
         self._kicked = False
-        if self.error is not None and self.ring.words[0] == self.ring.read_cursor:
+        if self.error is not None and not self.ring.readable():
             raise self.closed_error()
         return False
 

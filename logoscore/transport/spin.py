@@ -27,8 +27,7 @@ from logoscore.transport.ring import RingReader
 __all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
 
 DEFAULT_SPIN_MICROSECONDS: Final = 200
-_LOOKS_PER_MICROSECOND: Final = 20  # measured: 40-60 ns a look; a budget is a number of looks, so no clock is read
-_SLICE: Final = 200  # looks between two moments at which other threads get the GIL
+_SLICE: Final = 10  # microseconds between two moments at which other threads get the GIL
 _SHORT: Final = 4  # the first look is this part of the longest
 _LONGEST_REST: Final = 512  # waits
 _SOON_NS: Final = 200_000  # an answer within this would have been seen by a look, had the peer been free to run
@@ -43,7 +42,7 @@ class Spinner:
     """
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
-        self.longest = -(-microseconds * _LOOKS_PER_MICROSECOND // _SLICE) if _cpus() > 1 else 0  # slices
+        self.longest = -(-microseconds // _SLICE) if _cpus() > 1 else 0  # slices
         self.shortest = -(-self.longest // _SHORT)
         #: Whose thread looks just now: at most one does.
         self.spinning: SpinState | None = None
@@ -60,19 +59,19 @@ class SpinState:
         "_crowded",
         "_lazy",
         "_let_others_run",
+        "_look",
         "_missed",
         "_moves",
         "_next_move",
         "_next_rest",
         "_rest",
-        "_ring",
         "_slices",
         "_spinner",
     )
 
     def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
         self._spinner = spinner
-        self._ring = ring
+        self._look = ring.look
         self._moves = moves
         self._slices = spinner.shortest
         # Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
@@ -92,16 +91,13 @@ class SpinState:
             return False
         spinner = self._spinner
         if spinner.spinning is None:
-            words = self._ring.words
-            cursor = self._ring.read_cursor
             try:
                 # Since the question there was no call and no jump: neither another thread nor Ctrl-C can have come between.
                 spinner.spinning = self
                 for _ in repeat(None, self._slices):
-                    for _ in repeat(None, _SLICE):
-                        if words[0] != cursor:
-                            self._next_rest = 1
-                            return True
+                    if self._look(_SLICE):
+                        self._next_rest = 1
+                        return True
                     self._let_others_run(0)
             finally:
                 spinner.spinning = None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+import sysconfig
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +15,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.ring import FIRST, HEADER_SIZE, LENT, MORE, RingReader, RingWriter, ring_size
+from logoscore.transport.ring import (
+    COMPILED,
+    FIRST,
+    HEADER_SIZE,
+    LENT,
+    MORE,
+    PureRingReader,
+    PureRingWriter,
+    RingReader,
+    RingWriter,
+    ring_size,
+)
 
 _CAPACITIES = [64, 128, 256, 1024]
+_WRITERS = {"Python": PureRingWriter, "C": RingWriter}
+_READERS = {"Python": PureRingReader, "C": RingReader}
+_ENDS = sorted(itertools.product(_WRITERS, _READERS))
+"""Who writes and who reads: one of another installation may have no C compiler."""
 _GUARD = 64
 _CANARY = b"\xa5" * _GUARD
 _flags = st.sampled_from([0, FIRST, MORE, FIRST | MORE])
@@ -27,14 +46,14 @@ def record_size(payload: int) -> int:
 class _Memory:
     """A ring's memory with a guard on either side."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, ends: tuple[str, str] = ("C", "C")) -> None:
         self.capacity = capacity
         self._bytes = bytearray(_CANARY + bytes(ring_size(capacity)) + _CANARY)
         whole = memoryview(self._bytes)
         self.view = whole[_GUARD:-_GUARD]
         whole.release()
-        self.writer = RingWriter(self.view)
-        self.reader = RingReader(self.view)
+        self.writer = _WRITERS[ends[0]](self.view)
+        self.reader = _READERS[ends[1]](self.view)
 
     def check(self) -> None:
         assert self._bytes[:_GUARD] == _CANARY, "something wrote before the ring"
@@ -60,9 +79,9 @@ class RingMachine(RuleBasedStateMachine):
 
     memory: _Memory
 
-    @initialize(capacity=st.sampled_from(_CAPACITIES))
-    def make(self, capacity: int) -> None:
-        self.memory = _Memory(capacity)
+    @initialize(capacity=st.sampled_from(_CAPACITIES), ends=st.sampled_from(_ENDS))
+    def make(self, capacity: int, ends: tuple[str, str]) -> None:
+        self.memory = _Memory(capacity, ends)
         self.model: deque[tuple[bytes, int]] = deque()
 
     def _used(self) -> int:
@@ -120,6 +139,7 @@ class RingMachine(RuleBasedStateMachine):
     @invariant()
     def readable_says_whether_there_is_a_record(self) -> None:
         assert self.memory.reader.readable() is bool(self.model)
+        assert self.memory.reader.look(0) is bool(self.model)
 
     @invariant()
     def nothing_outside_was_touched(self) -> None:
@@ -131,7 +151,7 @@ class RingMachine(RuleBasedStateMachine):
             self.memory.end()
 
 
-RingMachine.TestCase.settings = settings(deadline=None, max_examples=100, stateful_step_count=60)
+RingMachine.TestCase.settings = settings(deadline=None, max_examples=200, stateful_step_count=60)
 TestRing = RingMachine.TestCase
 
 
@@ -149,9 +169,9 @@ class HostileMachine(RuleBasedStateMachine):
 
     memory: _Memory
 
-    @initialize(capacity=st.sampled_from(_CAPACITIES))
-    def make(self, capacity: int) -> None:
-        self.memory = _Memory(capacity)
+    @initialize(capacity=st.sampled_from(_CAPACITIES), ends=st.sampled_from(_ENDS))
+    def make(self, capacity: int, ends: tuple[str, str]) -> None:
+        self.memory = _Memory(capacity, ends)
         self.words = self.memory.view.cast("Q")
 
     @rule(data=st.data())
@@ -201,21 +221,32 @@ class HostileMachine(RuleBasedStateMachine):
             self.memory.end()
 
 
-HostileMachine.TestCase.settings = settings(deadline=None, max_examples=200, stateful_step_count=40)
+HostileMachine.TestCase.settings = settings(deadline=None, max_examples=400, stateful_step_count=40)
 TestHostilePeer = HostileMachine.TestCase
 
 
-@pytest.fixture
-def memory() -> Any:
-    made = _Memory(256)
+@pytest.fixture(params=["Python", "C"])
+def memory(request: pytest.FixtureRequest) -> Any:
+    made = _Memory(256, (request.param, request.param))
     yield made
     made.end()
 
 
-@given(cursor=st.integers(0, 2**64 - 1), capacity=st.sampled_from(_CAPACITIES))
+_each = st.sampled_from(["Python", "C"])
+
+
+def test_the_ring_is_compiled_where_it_can_be() -> None:
+    compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    assert (compiler is not None and headers.is_file()) is COMPILED
+    assert (RingWriter is not PureRingWriter) is COMPILED
+    assert (RingReader is not PureRingReader) is COMPILED
+
+
+@given(cursor=st.integers(0, 2**64 - 1), capacity=st.sampled_from(_CAPACITIES), end=_each)
 @settings(deadline=None)
-def test_a_fresh_reader_accepts_only_a_possible_writers_cursor(cursor: int, capacity: int) -> None:
-    memory = _Memory(capacity)
+def test_a_fresh_reader_accepts_only_a_possible_writers_cursor(cursor: int, capacity: int, end: str) -> None:
+    memory = _Memory(capacity, (end, end))
     memory.view.cast("Q")[0] = cursor
     if cursor == 0:
         assert memory.reader.read() is None
@@ -227,10 +258,10 @@ def test_a_fresh_reader_accepts_only_a_possible_writers_cursor(cursor: int, capa
     memory.end()
 
 
-@given(cursor=st.integers(0, 2**64 - 1), written=st.integers(0, 3))
+@given(cursor=st.integers(0, 2**64 - 1), written=st.integers(0, 3), end=_each)
 @settings(deadline=None)
-def test_a_full_writer_accepts_only_a_possible_readers_cursor(cursor: int, written: int) -> None:
-    memory = _Memory(64)
+def test_a_full_writer_accepts_only_a_possible_readers_cursor(cursor: int, written: int, end: str) -> None:
+    memory = _Memory(64, (end, end))
     while memory.writer.write(b"12345678", FIRST):
         pass
     assert memory.writer.written == 64
@@ -243,10 +274,10 @@ def test_a_full_writer_accepts_only_a_possible_readers_cursor(cursor: int, writt
     memory.end()
 
 
-@given(header=st.integers(0, 2**64 - 1), announced=st.integers(1, 32).map(lambda n: 8 * n))
+@given(header=st.integers(0, 2**64 - 1), announced=st.integers(1, 32).map(lambda n: 8 * n), end=_each)
 @settings(deadline=None)
-def test_a_record_reaches_no_farther_than_what_was_published(header: int, announced: int) -> None:
-    memory = _Memory(256)
+def test_a_record_reaches_no_farther_than_what_was_published(header: int, announced: int, end: str) -> None:
+    memory = _Memory(256, (end, end))
     words = memory.view.cast("Q")
     words[HEADER_SIZE // 8] = header
     words[0] = announced
@@ -280,13 +311,16 @@ def test_a_capacity_is_a_power_of_two_of_at_least_64(capacity: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         ring_size(capacity)
     if capacity >= 0:
-        with pytest.raises(ValueError, match="power of two"):
-            RingReader(memoryview(bytearray(HEADER_SIZE + capacity)))
+        for reader in _READERS.values():
+            with pytest.raises(ValueError, match="power of two"):
+                reader(memoryview(bytearray(HEADER_SIZE + capacity)))
 
 
-def test_a_released_end_is_of_no_use() -> None:
-    memory = _Memory(64)
+@pytest.mark.parametrize("end", ["Python", "C"])
+def test_a_released_end_is_of_no_use(end: str) -> None:
+    memory = _Memory(64, (end, end))
     memory.end()
+    memory.reader.release()  # once more
     with pytest.raises(ValueError, match="released"):
         memory.reader.read()
     with pytest.raises(ValueError, match="released"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fuzz.subjects import bounded_json, channel, codec, control, frame, metadata, ring, wire_errors
+from fuzz.subjects import bounded_json, channel, codec, control, frame, metadata, ring, ring_twins, wire_errors
 from fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -14,6 +14,7 @@ TARGETS: Final[dict[str, Target]] = {
         codec.TARGET,
         codec.TREE_TARGET,
         ring.TARGET,
+        ring_twins.TARGET,
         channel.TARGET,
         control.TARGET,
         control.TREE_TARGET,

@@ -1,4 +1,4 @@
-"""The ring: ``RingReader`` and ``RingWriter`` over memory in which a hostile peer writes at any moment.
+"""The ring: ``PureRingReader`` and ``PureRingWriter`` over memory in which a hostile peer writes at any moment.
 
 The input is a row of steps: honest ones of both ends, words stored anywhere (cursors, lengths, flags), and words that are
 something else each time they are looked at. Property: only ProtocolViolationError comes out, and then nothing has moved; what
@@ -14,7 +14,7 @@ from typing import Any
 
 from fuzz.target import Tape, Target
 from logoscore.errors import ProtocolViolationError
-from logoscore.transport.ring import FIRST, HEADER_SIZE, MORE, RingReader, RingWriter, ring_size
+from logoscore.transport.ring import FIRST, HEADER_SIZE, MORE, PureRingReader, PureRingWriter, ring_size
 
 _CANARY = b"\xa5" * 64
 _CAPACITIES = (64, 128, 256, 1024)
@@ -38,7 +38,7 @@ class RestlessWords:
         self._words.release()
 
 
-class WatchedWriter(RingWriter):
+class WatchedWriter(PureRingWriter):
     """Remembers what it wrote."""
 
     __slots__ = ("records",)
@@ -62,7 +62,7 @@ class HostileRing:
         capacity = tape.choice(_CAPACITIES)
         self._memory = bytearray(_CANARY + bytes(ring_size(capacity)) + _CANARY)
         inside = memoryview(self._memory)[len(_CANARY) : -len(_CANARY)]
-        self.reader = RingReader(inside)
+        self.reader = PureRingReader(inside)
         self.writer = WatchedWriter(inside)
         self.raw = inside.cast("Q")
         restless: Any = RestlessWords(self.reader.words)  # in place of the memoryview that it stands for
