@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from logoscore.errors import (
     ChannelClosedError,
@@ -39,6 +39,8 @@ from logoscore.transport import messages as m
 from logoscore.watching import Watching
 
 __all__ = ["Brokerage", "Party", "Rights"]
+
+_LOOK_SECONDS: Final = 1.0  # between two looks whether somebody's removal is over: its end wakes who waits for it
 
 
 class Rights(Protocol):
@@ -92,10 +94,8 @@ class Brokerage:
         Waits until its predecessor is forgotten, or what is forgotten then would be the newcomer's token. And nobody
         reaches it before its token is known where it must be: a call that overtakes its token would be refused.
         """
-        with self._lock:
-            leaving = self._leaving.get(party.name)
-        if leaving is not None:
-            leaving.wait()
+        while (leaving := self._leaving.get(party.name)) is not None:
+            leaving.wait(_LOOK_SECONDS)
         self._questions.admit(party)
         told: set[tuple[Party, Party]] = set()
         while True:

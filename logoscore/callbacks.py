@@ -28,6 +28,7 @@ from logoscore.errors import (
 )
 from logoscore.interface import Event
 from logoscore.json_values import ParametersError, as_text, event_text, parse_params
+from logoscore.locks import Thread
 from logoscore.session.own_replies import OwnReplies
 from logoscore.session.wire_errors import safe_text
 
@@ -124,7 +125,7 @@ class Callbacks:
             else:
                 self.tell(callback, 1, f"Plugin '{name}' loaded successfully")
 
-        threading.Thread(target=run, name=f"logos-load-{name}", daemon=True).start()
+        Thread(target=run, name=f"logos-load-{name}").start()
 
     def echo(self, data: str | None, callback: Callback) -> None:
         """See ``Core.async_operation``."""

@@ -8,12 +8,12 @@ begun, what is under way is called off, and the failure is raised when all of it
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from logoscore.locks import Condition
+from logoscore.locks import Condition, Thread
 
 __all__ = ["Work"]
 
@@ -51,7 +51,7 @@ class Work:
         self._ready = deque(name for name in order if not self._missing[name])
         self._running: set[str] = set()
         self._workers = 1  # who works or is about to; the caller's thread always counts
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._own: str | None = None  # what the caller's thread has taken
         self._failure: BaseException | None = None
 
@@ -72,7 +72,9 @@ class Work:
     def _wait_for_others(self) -> bool:
         """Whether everything has ended; False if there is something to do for this thread."""
         with self._changed:
-            while self._running:
+            while True:  # (not "while condition": see locks.py)
+                if not self._running:
+                    break
                 if self._ready and self._failure is None:
                     return False
                 self._changed.wait(_LOOK_SECONDS)
@@ -104,7 +106,7 @@ class Work:
         return name
 
     def _start_helper(self) -> None:
-        thread = threading.Thread(target=self._work, kwargs={"helps": True}, name="logos-load", daemon=True)
+        thread = Thread(target=partial(self._work, helps=True), name="logos-load")
         try:
             thread.start()
         except RuntimeError:  # no thread is to be had: those that there are do it all

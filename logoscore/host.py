@@ -17,13 +17,12 @@ import signal
 import socket
 import struct
 import sys
-import threading
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
 from logoscore.farewell import Farewell, restore_state
 from logoscore.limits import Limits
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 from logoscore.metadata import DEFAULT_WORKERS, known_metadata
 from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
@@ -98,7 +97,7 @@ class Host:
             if self._bootstrap.changes is not None:
                 _adopt(self._bootstrap.changes, self._bootstrap.name)
             self._limits.apply(self._bootstrap.name)
-            threading.Thread(target=self._control, name="logos-control", daemon=True).start()
+            Thread(target=self._control, name="logos-control").start()
         except (ModuleLoadError, RuntimeError, MemoryError, OSError) as exc:
             self._load_failed(exc)
             return self._status()

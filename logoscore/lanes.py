@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.locks import Thread
 
 __all__ = ["Lanes"]
 
@@ -65,7 +66,7 @@ class Lanes:
                 return
             its.threads += 1
         try:
-            threading.Thread(target=self._run, args=(owner, its), name="logos-policy", daemon=True).start()
+            Thread(target=self._run, args=(owner, its), name="logos-policy").start()
         except RuntimeError:
             with self._lock:
                 its.threads -= 1

@@ -98,7 +98,7 @@ def _ours(name: str) -> bool:
     return process_start_time(pid) == start and (pid == os.getpid() or pid in descendants())
 
 
-def _lives(thread: threading.Thread) -> bool:
+def _lives(thread: threading.Thread) -> bool:  # noqa: TID251 - anybody's
     """Whether there is such a thread. Code that runs at the very end of one (the garbage collector's) may ask for the
     current thread, and ``threading`` then keeps an entry, named Dummy-n, that nobody takes out any more.
     """
@@ -111,7 +111,7 @@ class Holdings:
     """What this process holds that a Core could leave behind."""
 
     processes: frozenset[str]
-    threads: frozenset[threading.Thread]
+    threads: frozenset[threading.Thread]  # noqa: TID251 - anybody's
     descriptors: Counter[str]
     shared_memory: frozenset[str]
 

@@ -1,4 +1,4 @@
-"""Locks, flags and conditions that an exception of a signal handler cannot tear.
+"""Locks, flags, conditions and threads that an exception of a signal handler cannot tear.
 
 Ctrl-C is raised in the main thread between any two steps of its Python code. With what the standard library has, that may
 be here::
@@ -9,24 +9,28 @@ be here::
         finally: lock.release()
 
 or, just the same, inside ``threading.Condition.__enter__``, through which every ``wait`` and ``set`` of a
-``threading.Event`` goes, too: whoever wants to set that event then waits for ever, and whoever joins him.
+``threading.Event`` goes, too, and so does the start of a ``threading.Thread``: whoever wants to set that event then waits
+for ever, and whoever joins him.
 
-The interpreter looks for signals after a call has returned, at the beginning of a Python function, and where a loop
+CPython (3.11 to 3.13) looks for signals after a call has returned, at the beginning of a Python function, and where a loop
 begins anew; nowhere else. So ``with lock:`` is safe, because between a C function's ``__enter__`` and the block nothing
 is looked at; and so is everything here, which is made of single C calls, with the clean-up of each already in force when
 it is looked at next. Of two such exceptions at once the second may tear what the first has left.
+
+(3.13 looks in some loops where no handler is in force, gh-130279: ``while condition:`` inside ``with lock:`` is one of
+them, ``while True:`` with a ``break`` is not. It is written like that where the main thread spends time.)
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Attempt", "Condition", "Flag"]
+__all__ = ["Attempt", "Condition", "Flag", "Thread"]
 
 
 class Attempt:
@@ -79,10 +83,14 @@ class Flag:
         self._is_set = True
         if self._waiters:
             try:
-                _wake(self._waiters)
+                self._wake_all()
             except BaseException:
-                _wake(self._waiters)  # those whom a signal has cut off
+                self._wake_all()  # those whom a signal has cut off
                 raise
+
+    def _wake_all(self) -> None:
+        for waiter in list(self._waiters):  # (a list is filled in one step, whoever comes and goes)
+            _wake(waiter)
 
     def clear(self) -> None:
         """Make them wait again."""
@@ -93,19 +101,36 @@ class Flag:
         if self._is_set:
             return True
         waiter = _taken_lock()
-        self._waiters.append(waiter)
         woken = False
         try:
+            self._waiters.append(waiter)
             # Whoever sets it from here on sees us; whoever did so before has left his word.
             woken = self._is_set or _acquire(waiter, timeout)
         finally:
-            with suppress(ValueError):
+            try:
                 self._waiters.remove(waiter)
+            except ValueError as exc:
+                if type(exc) is not ValueError:  # (a signal handler's)
+                    raise
         return woken or self._is_set
+
+    def _at_fork_reinit(self) -> None:
+        """In a forked child, where nobody waits any more. (``threading`` calls it for a thread's.)"""
+        self._waiters.clear()
+
+
+class Thread(threading.Thread):  # noqa: TID251 - this is it
+    """A ``threading.Thread`` whose start cannot be torn: neither it nor who starts it waits for ever."""
+
+    def __init__(
+        self, target: Callable[..., object], name: str, *, args: tuple[Any, ...] = (), daemon: bool = True
+    ) -> None:
+        super().__init__(target=target, name=name, args=args, daemon=daemon)
+        self._started = Flag()  # what start() waits for
 
 
 class Condition:
-    """As ``threading.Condition``, with a reentrant lock; who waits must have taken it only once."""
+    """As ``threading.Condition``, with a reentrant lock."""
 
     if TYPE_CHECKING:
 
@@ -114,28 +139,40 @@ class Condition:
         def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
         def release(self) -> None: ...
     else:
-        __slots__ = ("__enter__", "__exit__", "_take_back", "_waiters", "acquire", "release")  # as in Attempt
+        __slots__ = ("__enter__", "__exit__", "_give", "_take_back", "_waiters", "acquire", "release")  # as in Attempt
 
     def __init__(self) -> None:
         lock: Any = threading.RLock()
-        # What threading.Condition uses: it does not stop waiting for a signal.
+        # What threading.Condition uses: all of its levels at once; and taking it back does not stop for a signal.
+        self._give: Callable[[], tuple[int, int]] = lock._release_save
         self._take_back: Callable[[tuple[int, int]], None] = lock._acquire_restore
         self._waiters: deque[threading.Lock] = deque()
         for name in ("__enter__", "__exit__", "acquire", "release"):
             setattr(self, name, getattr(lock, name))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Give the lock away until notified, at most ``timeout`` seconds (None: as long as it takes). Whether it was."""
+        """Give the lock away until notified, at most ``timeout`` seconds (None: as long as it takes). Whether it was.
+
+        Raises:
+            RuntimeError: the lock is not this thread's.
+        """
         waiter = _taken_lock()
-        once_by_us = (1, threading.get_ident())
-        self._waiters.append(waiter)
+        given: list[tuple[int, int]] = []
         try:
-            self.release()
-            return _acquire(waiter, timeout)
+            self._waiters.append(waiter)
+            try:
+                # One C call: where it is given away, that is noted when signals are looked for next.
+                given.extend(map(operator.call, (self._give,)))
+                return _acquire(waiter, timeout)
+            finally:
+                if given:
+                    self._take_back(given[0])
         finally:
-            self._take_back(once_by_us)
-            with suppress(ValueError):
+            try:
                 self._waiters.remove(waiter)
+            except ValueError as exc:
+                if type(exc) is not ValueError:  # (a signal handler's)
+                    raise
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """Wait until ``predicate()`` is true, or ``timeout`` has passed; returns its last value."""
@@ -151,11 +188,16 @@ class Condition:
 
     def notify(self, n: int = 1) -> None:
         """Wake ``n`` of those who wait. Like all of them it is for who has the lock."""
-        waiters = self._waiters
-        while waiters and n > 0:
-            _wake((waiters[0],))
-            waiters.popleft()  # afterwards: one who is told twice has lost nothing
-            n -= 1
+        for waiter in list(self._waiters):
+            if n <= 0:
+                return
+            n -= _wake(waiter)
+            # Afterwards, and not only by himself: who is told once more has lost nothing, but would count.
+            try:
+                self._waiters.remove(waiter)
+            except ValueError as exc:  # a signal handler has just told him as well
+                if type(exc) is not ValueError:
+                    raise
 
     def notify_all(self) -> None:
         """Wake all who wait."""
@@ -174,9 +216,12 @@ def _acquire(lock: threading.Lock, timeout: float | None) -> bool:
     return lock.acquire(True, timeout) if timeout > 0 else lock.acquire(False)
 
 
-def _wake(waiters: deque[threading.Lock] | tuple[threading.Lock, ...]) -> None:
-    for waiter in list(waiters):  # (a list is filled in one step, whoever comes and goes; a tuple is not, before 3.12)
-        try:
-            waiter.release()
-        except RuntimeError:
-            pass
+def _wake(waiter: threading.Lock) -> bool:
+    """False: somebody else has done it."""
+    try:
+        waiter.release()
+    except RuntimeError as exc:
+        if type(exc) is not RuntimeError:  # (a signal handler's)
+            raise
+        return False
+    return True

@@ -8,7 +8,6 @@ of another installation is an exception: it says first which version of the prot
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from logoscore.errors import (
 )
 from logoscore.exit_status import ExitStatus
 from logoscore.launch import HostCommand, find_host
+from logoscore.locks import Thread
 from logoscore.metadata import BUILTIN_NAMES
 from logoscore.registry import ENDED, IDLE, LOADED, LOADING, UNLOADING, ModuleRecord, Registry
 from logoscore.session.wire_errors import summary
@@ -194,7 +194,7 @@ class ModuleLife:
         def on_hung(reason: str) -> None:
             host.reason = reason
             # It is asked first, as in an unload, and what it does then may take its time.
-            threading.Thread(
+            Thread(
                 target=host.stop, args=(0, self.settings.unload_timeout), name=f"logos-end-{record.name}", daemon=True
             ).start()
 

@@ -15,7 +15,7 @@ from logoscore.errors import ChannelClosedError, LogosError, StateError
 from logoscore.interface import MethodInfo
 from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 from logoscore.module_life import ModuleLife
 from logoscore.plugins.builtin import builtin_spec
 from logoscore.plugins.complaints import Complaints
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 _COLLECTED_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 1.0  # between two looks at what a flag says otherwise at once
 CORE: Final = "core"
 CORE_MANAGER: Final = "core_manager"
 
@@ -141,21 +142,22 @@ class Runtime:
         """See ``Core.cleanup``. In a forked child it only forgets."""
         if os.getpid() != self._pid:
             return
-        with self._lock:
-            if self.state in {"ending", "ended"}:
-                first = False
-            else:
-                first, before, self.state = True, self.state, "ending"
-        if not first:
-            self._ended.wait()
-            return
+        before: str | None = None
         try:
+            with self._lock:
+                if self.state not in {"ending", "ended"}:
+                    before, self.state = self.state, "ending"
             if before == "started":
                 self._end()
         finally:
-            self.callbacks.close()
-            self.state = "ended"
-            self._ended.set()
+            if before is not None:
+                try:
+                    self.callbacks.close()
+                finally:
+                    self.state = "ended"
+                    self._ended.set()
+        while before is None and self.state != "ended":  # another thread is at it
+            self._ended.wait(_LOOK_SECONDS)
 
     def cleanup_collected(self) -> None:
         """When nobody holds the Core any more, or the interpreter exits.
@@ -163,7 +165,7 @@ class Runtime:
         The garbage collector may run this anywhere, also in a thread of ours, in the middle of what a clean-up needs. So
         it goes to a thread of its own, which this one waits for only where that is safe.
         """
-        thread = threading.Thread(target=self.cleanup, name="logos-cleanup")
+        thread = Thread(target=self.cleanup, name="logos-cleanup", daemon=False)
         try:
             thread.start()
         except RuntimeError:  # the interpreter exits: no more threads, and nobody is in the middle of anything

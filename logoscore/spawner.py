@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from logoscore.locks import Thread
 from logoscore.session.future import QuietFuture
 
 __all__ = ["Spawner"]
@@ -21,7 +21,7 @@ class Spawner:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[tuple[QuietFuture, Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="logos-spawner", daemon=True)
+        self._thread = Thread(target=self._run, name="logos-spawner")
         self._thread.start()
 
     @property

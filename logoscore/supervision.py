@@ -34,7 +34,7 @@ from typing import Any, Final
 from logoscore.errors import LogosError, ModuleCrashedError
 from logoscore.exit_status import ExitStatus
 from logoscore.lifecycle import Lifecycle
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 from logoscore.registry import CRASHED, KNOWN, LOADED, RESTARTING, ModuleRecord, Registry
 from logoscore.settings import RestartLimits
 
@@ -54,7 +54,7 @@ class Notices:
         self._trigger = trigger
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._closed = False
 
     def send(self, *event: Any) -> None:
@@ -63,7 +63,7 @@ class Notices:
             if self._closed:
                 return
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="logos-notices", daemon=True)
+                self._thread = Thread(target=self._run, name="logos-notices")
                 self._thread.start()
         self._queue.put(event)
 
@@ -100,7 +100,7 @@ class Supervision:
         self._lock = threading.Lock()
         self._restarts: dict[str, deque[float]] = {}  # when each module was restarted lately
         self._down: dict[str, list[str]] = {}  # who was unloaded for the restart of whom, and is to be loaded again
-        self._threads: set[threading.Thread] = set()
+        self._threads: set[Thread] = set()
         self._crashes: dict[str, ModuleCrashedError] = {}  # the last of each module
         self._ending = Flag()
 
@@ -145,7 +145,7 @@ class Supervision:
                 with self._lock:
                     self._threads.discard(thread)
 
-        thread = threading.Thread(target=run, name=f"logos-restart-{record.name}", daemon=True)
+        thread = Thread(target=run, name=f"logos-restart-{record.name}")
         with self._lock:
             self._threads.add(thread)
         thread.start()

@@ -22,7 +22,7 @@ from logoscore.host_process import HostProcess
 from logoscore.launch import HostCommand, start_host
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.listening import Listener
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 from logoscore.session.wire_errors import from_wire
 from logoscore.spawner import Spawner
 from logoscore.stack import SIGNAL, await_stack
@@ -89,7 +89,7 @@ class SupervisedHost:
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._started_by = ""
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._unwanted = False  # whoever wanted it started was interrupted
 
     # --- starting ---------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class SupervisedHost:
         self._outbox = Outbox(self._pipe, f"logos-send-{self.name}", self._violated)
         self.pid = process.pid
         self._process = HostProcess(process)
-        thread = threading.Thread(target=self._watch, name=f"logos-watch-{self.name}", daemon=True)
+        thread = Thread(target=self._watch, name=f"logos-watch-{self.name}")
         try:
             thread.start()
         except (RuntimeError, MemoryError) as exc:

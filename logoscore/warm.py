@@ -23,6 +23,7 @@ from collections import deque
 from typing import Any, Final
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.locks import Thread
 from logoscore.settings import RestartLimits
 from logoscore.spawner import Spawner
 from logoscore.supervisor import SupervisedHost
@@ -59,7 +60,7 @@ class WarmHosts:
         self._hosts: list[_Warm] = []
         self._all: set[SupervisedHost] = set()  # those that have not ended, taken ones excepted
         self._lost: deque[float] = deque()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._closed = False
 
     def take(self) -> tuple[SupervisedHost, m.Changes] | None:
@@ -90,7 +91,7 @@ class WarmHosts:
         with self._lock:
             if self._closed or self._thread is not None or not self._wanted():
                 return
-            self._thread = threading.Thread(target=self._run, name="logos-warm", daemon=True)
+            self._thread = Thread(target=self._run, name="logos-warm")
             try:
                 self._thread.start()
             except RuntimeError:  # no thread is to be had: the next load tries again

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from logoscore.locks import Condition
+from logoscore.locks import Condition, Thread
 
 __all__ = ["Watchdog"]
 
@@ -48,7 +48,7 @@ class Watchdog:
         self._ask = ask
         self._changed = Condition()
         self._watched: dict[str, _Watched] = {}
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._ended = False
 
     def watch(self, name: str, timeout: float, on_hung: Callable[[str], None]) -> None:
@@ -61,7 +61,7 @@ class Watchdog:
             if self._ended:
                 return
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="logos-watchdog", daemon=True)
+                thread = Thread(target=self._run, name="logos-watchdog")
                 thread.start()
                 self._thread = thread
             self._watched[name] = _Watched(name, timeout, on_hung, time.monotonic())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 __all__ = ["Interrupted", "raising_alarm", "strike"]
+
+_LONG: Final = 1.0  # seconds after which an alarm that was lost is not waited for
 
 
 class Interrupted(BaseException):
@@ -30,12 +35,20 @@ def raising_alarm() -> Iterator[None]:
 
 
 def strike(times: int, work: Callable[[], object], after: Callable[[], object]) -> None:
-    """Have ``work``, which never ends by itself, interrupted at any step; ``after`` looks what that has left."""
-    for _ in range(times):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 2e-4))
-            while True:
-                work()
-        except Interrupted:
-            pass
-        after()
+    """Have ``work``, done over and over, interrupted at any step; ``after`` looks what that has left.
+
+    No collector meanwhile: what is raised while one of its callbacks runs (Hypothesis has one) is lost.
+    """
+    gc.disable()
+    try:
+        for _ in range(times):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 2e-4))
+                end = time.monotonic() + _LONG
+                while time.monotonic() < end:
+                    work()
+            except Interrupted:
+                pass
+            after()
+    finally:
+        gc.enable()

@@ -5,11 +5,11 @@ It lives in the app's process, beside the core that it manages, and is reached t
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Protocol
 
 from logoscore.errors import PermissionDeniedError
 from logoscore.interface import MethodInfo, PluginInterface, invokable
+from logoscore.locks import Thread
 from logoscore.plugins.discovery import process_path
 from logoscore.session.execution import current_caller
 
@@ -62,7 +62,7 @@ class CoreManager(PluginInterface):
     def cleanup(self) -> bool:
         """End the core and every module. Returns at once; the end comes right after."""
         # Not daemon: an app whose main thread has ended must not cut the clean-up short.
-        threading.Thread(target=self._core.cleanup, name="logos-cleanup").start()
+        Thread(target=self._core.cleanup, name="logos-cleanup", daemon=False).start()
         return True
 
     @invokable

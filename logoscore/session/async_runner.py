@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from logoscore.errors import StateError
+from logoscore.locks import Thread
 from logoscore.session.execution import RunningCall, current_call
 from logoscore.session.threads import signal_stack
 
@@ -41,7 +42,7 @@ class AsyncRunner:
         self._on_exit = on_exit
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._awaited: set[Future[Any]] = set()  # for which threads wait
         self._over = False  # no more coroutines are taken
         self._stopped = False  # the loop is to end now
@@ -72,9 +73,7 @@ class AsyncRunner:
                 import asyncio
 
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(
-                    target=self._run_loop, args=(loop,), name=f"logos-loop-{self._module}", daemon=True
-                )
+                thread = Thread(target=self._run_loop, args=(loop,), name=f"logos-loop-{self._module}", daemon=True)
                 try:
                     thread.start()
                 except BaseException:

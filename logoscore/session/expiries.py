@@ -51,6 +51,8 @@ class Expiries:
         """The calls whose deadline has passed at ``now``; they are told once."""
         due = []
         with self._lock:
-            while self.heap and self.heap[0][0] <= now:
+            while True:  # (not "while condition": see locks.py)
+                if not self.heap or self.heap[0][0] > now:
+                    break
                 due.append(heapq.heappop(self.heap)[1])
         return due

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from logoscore.errors import LogosError
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 from logoscore.session.deadlines import seconds_left
 from logoscore.session.threads import ThreadGroup
 from logoscore.transport import messages as m
@@ -58,7 +58,7 @@ class Lending:
         self._lenders: weakref.WeakValueDictionary[_Key, Lender] = weakref.WeakValueDictionary()
         self._borrowers: weakref.WeakValueDictionary[_Key, Borrower] = weakref.WeakValueDictionary()
         self._growing: set[_Key] = set()
-        self._idle: threading.Thread | None = None
+        self._idle: Thread | None = None
         self._closed = Flag()
         self.handlers: dict[type, Callable[[Any, Sequence[int]], None]] = {
             m.BufferMemory: self._memory,

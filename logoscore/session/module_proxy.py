@@ -193,8 +193,10 @@ class ModuleProxy:
                 else:
                     result = method.function(*args)
             except BaseException as exc:  # noqa: BLE001 - user code may raise anything; all of it is this call's result
-                call.end()  # (only a result needs its turn)
-                error = self._raised(exc, method)
+                try:
+                    error = self._raised(exc, method)  # (asks the exception for its text: the module's own code)
+                finally:
+                    call.end()  # only a result needs it any longer
             finally:
                 del args, kwargs  # memory that they were lent is the caller's again before he has the reply
             self._reply(method, call_id, call, link, result, error)
@@ -245,15 +247,17 @@ class ModuleProxy:
         """An async method has ended. We are on the loop's thread, which must not wait."""
         error: LogosError | None = None
         if exc is not None:
-            call.end()  # (only a result needs its turn)
-            if isinstance(exc, SystemExit) and self._on_exit is not None:
-                self._on_exit(exc.code)
-                link.settle(call_id)
-                return
-            if call.cancelled and type(exc).__name__ == "CancelledError":
-                error = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
-            else:
-                error = self._as_error(exc, method)
+            try:
+                if isinstance(exc, SystemExit) and self._on_exit is not None:
+                    self._on_exit(exc.code)
+                    link.settle(call_id)
+                    return
+                if call.cancelled and type(exc).__name__ == "CancelledError":
+                    error = CallCancelledError(f"{self.module}.{method.name} was cancelled by {link.peer}")
+                else:
+                    error = self._as_error(exc, method)
+            finally:
+                call.end()
         self._reply(method, call_id, call, link, result, error, False)
 
     def _reply(

@@ -48,8 +48,8 @@ class Pending:
 
     def _tell(self, tell: Callable[[_A], _R], what: _A) -> _R:
         me = threading.get_ident()
-        self._telling.add(me)
         try:
+            self._telling.add(me)
             return tell(what)
         finally:
             self._telling.discard(me)
@@ -84,7 +84,9 @@ class Pending:
         reply = None
         while self._aside:
             data = self._aside.popleft()
-            self._aside_size -= len(data)
+            self._aside_size = (
+                self._aside_size - len(data) if self._aside else 0
+            )  # (a signal may have come between the two)
             if own and data[8:16] == own:
                 reply = data
             else:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from logoscore.errors import TransportError
+from logoscore.locks import Thread
 from logoscore.session.threads import LinkOwner
 
 __all__ = ["LOOK_SECONDS", "Pump"]
@@ -29,7 +30,7 @@ class Pump:
     """
 
     def __init__(self, peer: str, owner: LinkOwner, work: Callable[[], bool], waiting: Callable[[], int]) -> None:
-        self.thread: threading.Thread | None = None
+        self.thread: Thread | None = None
         self._peer = peer
         self._owner = owner
         self._work = work

@@ -228,7 +228,9 @@ class Subscription:
     def _wait_for_news(self, told: int, end: float | None) -> None:
         """Until there is something to take, or to say, or ``end`` (monotonic seconds) has passed."""
         with self._changed:
-            while not self._has_news(told):
+            while True:  # (not "while condition": see locks.py)
+                if self._has_news(told):
+                    return
                 remaining = None if end is None else end - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     return

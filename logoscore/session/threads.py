@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from logoscore.errors import LogosError
-from logoscore.locks import Flag
+from logoscore.locks import Flag, Thread
 
 if TYPE_CHECKING:
     from logoscore.limits import Limits
@@ -28,10 +28,10 @@ class ThreadGroup:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer may start a thread while this very thread is in here
-        self._threads: dict[threading.Thread, Flag] = {}  # and when it has been started, or could not be
+        self._threads: dict[Thread, Flag] = {}  # and when it has been started, or could not be
         self._postponed: deque[Callable[[], None]] = deque()
 
-    def start(self, work: Callable[[], None], name: str) -> threading.Thread:
+    def start(self, work: Callable[[], None], name: str) -> Thread:
         """Run ``work`` in a new thread.
 
         Raises:
@@ -48,7 +48,7 @@ class ThreadGroup:
                 with self._lock:
                     self._threads.pop(thread, None)
 
-        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread = Thread(target=run, name=name)
         began = Flag()
         with self._lock:
             self._threads[thread] = began

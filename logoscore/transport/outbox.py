@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from logoscore.errors import ChannelClosedError, ProtocolViolationError
+from logoscore.locks import Thread
 from logoscore.transport.control import ControlPipe, framed
 
 __all__ = ["Outbox"]
@@ -70,7 +71,7 @@ class Outbox:
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0  # the weight of what waits
         self._droppable = 0  # how many of what waits are
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._closed = False
 
     def put(
@@ -121,7 +122,7 @@ class Outbox:
         self._bytes += entry.weight
         self._droppable += entry.droppable
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            thread = Thread(target=self._run, name=self.name)
             try:
                 thread.start()
             except RuntimeError:

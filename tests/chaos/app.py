@@ -6,6 +6,8 @@ It says ``here`` when its Core is up, and goes on until somebody ends it, or its
 from __future__ import annotations
 
 import faulthandler
+import os
+import select
 import signal
 import sys
 import threading
@@ -33,6 +35,18 @@ def _busy(core: Core, rng: Random) -> None:
                 client.call("echo", rng.randbytes(rng.choice((10, 100_000))), timeout=2.0)
 
 
+def _wait_for_the_end() -> None:
+    """Until stdin ends, or Ctrl-C is raised.
+
+    Python looks for signals before it begins to read, and one that comes right then does not end the read: the descriptor
+    that it writes to does.
+    """
+    signalled, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    select.select([sys.stdin, signalled], [], [])
+
+
 def main() -> None:
     faulthandler.register(signal.SIGUSR2, all_threads=True)  # whoever started us wants to see where we hang
     rng = Random(sys.argv[1])
@@ -43,7 +57,7 @@ def main() -> None:
         for name in rng.sample(_NAMES, 3):
             with suppress(LogosError):
                 core.load_plugin(name)
-        sys.stdin.read()
+        _wait_for_the_end()
 
 
 if __name__ == "__main__":

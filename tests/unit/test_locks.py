@@ -11,7 +11,7 @@ import pytest
 from helpers import wait_until
 from interrupts import strike
 
-from logoscore.locks import Attempt, Condition, Flag
+from logoscore.locks import Attempt, Condition, Flag, Thread
 
 _PATIENCE = 30.0
 _STRIKES = 3000
@@ -146,6 +146,29 @@ def test_a_condition_is_reentrant_and_anothers_while_it_waits(condition: Any) ->
         condition.release()
 
 
+def test_a_wait_gives_away_all_levels_of_the_lock(condition: Any) -> None:
+    def tell() -> None:
+        with condition:
+            condition.notify()
+
+    thread = threading.Thread(target=tell)
+    with condition, condition:
+        thread.start()
+        assert condition.wait(_PATIENCE)
+        condition.release()
+        condition.acquire()
+    thread.join()
+    assert condition.acquire(blocking=False)
+    condition.release()
+
+
+def test_a_wait_without_the_lock(condition: Any) -> None:
+    with pytest.raises(RuntimeError):
+        condition.wait(0)
+    with pytest.raises(RuntimeError):
+        condition.release()
+
+
 def test_a_queue_loses_nothing(condition: Any, hectic: None) -> None:
     queue: list[int] = []
     taken: list[int] = []
@@ -207,8 +230,11 @@ def test_who_sets_a_flag_is_not_stuck_because_of_who_waited(alarm: None, hectic:
         flag.wait(0.001)
         flag.clear()
 
+    def look() -> None:
+        assert not flag._waiters
+
     with beside(flag.set):
-        strike(_STRIKES, use, lambda: None)
+        strike(_STRIKES, use, look)
 
 
 def test_a_flag_that_is_set_wakes_everybody_even_if_the_setting_is_struck(alarm: None, hectic: None) -> None:
@@ -238,12 +264,17 @@ def test_a_flag_that_is_set_wakes_everybody_even_if_the_setting_is_struck(alarm:
         strike(_STRIKES, ask, look)
 
 
-def test_a_condition_is_free_after_a_wait_that_was_struck(alarm: None, hectic: None) -> None:
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_condition_is_whole_after_a_wait_that_was_struck(alarm: None, hectic: None, levels: int) -> None:
     condition = Condition()
 
     def use() -> None:
         with condition:
-            condition.wait(0.0005)
+            if levels == 1:
+                condition.wait(0.0005)
+                return
+            with condition:
+                condition.wait(0.0005)
 
     def tell() -> None:
         with condition:
@@ -254,6 +285,93 @@ def test_a_condition_is_free_after_a_wait_that_was_struck(alarm: None, hectic: N
         condition.release()
         with pytest.raises(RuntimeError):
             condition.release()
+        assert not condition._waiters, "who has gone would be told in place of who waits"
 
     with beside(tell):
         strike(_STRIKES, use, look)
+
+
+def test_a_telling_that_was_struck_loses_nobody(alarm: None, hectic: None) -> None:
+    condition = Condition()
+
+    def wait() -> None:
+        with condition:
+            condition.wait(0.01)
+
+    def tell() -> None:
+        with condition:
+            condition.notify()
+
+    with beside(wait), beside(wait):
+        strike(_STRIKES, tell, lambda: None)
+
+
+def test_a_thread_that_was_struck_while_it_was_started_runs(alarm: None) -> None:
+    started: list[Thread] = []
+
+    def start() -> None:
+        thread = Thread(lambda: None, "a thread to be struck")
+        started.append(thread)
+        thread.start()
+
+    strike(600, start, lambda: None)
+    for thread in started:
+        if thread.ident is not None:
+            thread.join(_PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_a_handler_may_tell_in_the_middle_of_a_telling() -> None:
+    condition = Condition()
+    told: list[str] = []
+
+    class Waiter:
+        """Stands for the lock of one who waits; a handler runs just when it was woken."""
+
+        def __init__(self, handler: Callable[[], object] = lambda: None) -> None:
+            self.handler = handler
+
+        def release(self) -> None:
+            told.append("told")
+            handler, self.handler = self.handler, lambda: None
+            handler()
+
+    first: Any = Waiter(condition.notify_all)
+    second: Any = Waiter()
+    condition._waiters.extend((first, second))
+    with condition:
+        condition.notify()
+    assert not condition._waiters
+    assert len(told) == 3  # the first once more, which costs him nothing
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_what_a_signal_handler_raises_is_not_taken_for_an_error_of_a_lock(kind: type[Exception]) -> None:
+    class Struck(kind):  # type: ignore[misc, valid-type]
+        pass
+
+    class Lock:
+        def release(self) -> None:
+            raise Struck
+
+        def __eq__(self, other: object) -> bool:
+            raise Struck
+
+        __hash__ = None  # type: ignore[assignment]
+
+    flag, condition = Flag(), Condition()
+    lock: Any = Lock()
+    flag._waiters.append(lock)
+    condition._waiters.append(lock)
+    with pytest.raises(Struck):
+        flag.set()
+    with condition, pytest.raises(Struck):
+        condition.notify()
+    with pytest.raises(Struck):
+        Flag.wait(_with_waiters(lock), 0)
+
+
+def _with_waiters(*waiters: Any) -> Flag:
+    flag = Flag()
+    flag._waiters.extend(waiters)
+    return flag
