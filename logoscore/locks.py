@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import operator
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -107,7 +108,7 @@ class Flag:
             # Whoever sets it from here on sees us; whoever did so before has left his word.
             woken = self._is_set or _acquire(waiter, timeout)
         finally:
-            try:
+            try:  # (written out: a function of ours would look for signals before it has removed him)
                 self._waiters.remove(waiter)
             except ValueError as exc:
                 if type(exc) is not ValueError:  # (a signal handler's)
@@ -168,7 +169,7 @@ class Condition:
                 if given:
                     self._take_back(given[0])
         finally:
-            try:
+            try:  # (written out: a function of ours would look for signals before it has removed him)
                 self._waiters.remove(waiter)
             except ValueError as exc:
                 if type(exc) is not ValueError:  # (a signal handler's)
@@ -176,8 +177,6 @@ class Condition:
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """Wait until ``predicate()`` is true, or ``timeout`` has passed; returns its last value."""
-        import time
-
         end = None if timeout is None else time.monotonic() + timeout
         while not (result := predicate()):
             remaining = None if end is None else end - time.monotonic()

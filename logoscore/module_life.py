@@ -194,9 +194,7 @@ class ModuleLife:
         def on_hung(reason: str) -> None:
             host.reason = reason
             # It is asked first, as in an unload, and what it does then may take its time.
-            Thread(
-                target=host.stop, args=(0, self.settings.unload_timeout), name=f"logos-end-{record.name}", daemon=True
-            ).start()
+            Thread(target=host.stop, args=(0, self.settings.unload_timeout), name=f"logos-end-{record.name}").start()
 
         try:
             self._watchdog.watch(record.name, timeout, on_hung)

@@ -73,7 +73,7 @@ class AsyncRunner:
                 import asyncio
 
                 loop = asyncio.new_event_loop()
-                thread = Thread(target=self._run_loop, args=(loop,), name=f"logos-loop-{self._module}", daemon=True)
+                thread = Thread(target=self._run_loop, args=(loop,), name=f"logos-loop-{self._module}")
                 try:
                     thread.start()
                 except BaseException:
