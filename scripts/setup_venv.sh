@@ -25,10 +25,13 @@ pip="$venv/bin/python -m pip --quiet --disable-pip-version-check install"
 $pip -r "$venv/development.txt" "$here[bench]"
 # Dependencies are there now; this makes sure that the sources are today's even if the version has not changed. What
 # setuptools leaves in the checkout goes: it would install files again that are not there any more.
-rm -rf "$here/build" "$here/logoscore.egg-info" "$here"/logoscore/transport/_ring.*.so
+rm -rf "$here/build" "$here/logoscore.egg-info"
+find "$here/logoscore" -name '_*.abi3.so' -delete
 $pip --force-reinstall --no-deps "$here"
 rm -rf "$here/build" "$here/logoscore.egg-info"
-# The benchmarks run in the checkout, whose package comes first there: the compiled ring belongs beside its source, too.
-for ring in "$venv"/lib/python3*/site-packages/logoscore/transport/_ring.*.so; do
-    if [ -e "$ring" ]; then cp "$ring" "$here/logoscore/transport/"; else echo "setup_venv: no C compiler, so the ring is Python's" >&2; fi
+# The benchmarks run in the checkout, whose package comes first there: what was compiled belongs beside its source, too.
+installed=$(echo "$venv"/lib/python3*/site-packages/logoscore)
+(cd "$installed" && find . -name '_*.abi3.so') | while read -r compiled; do
+    cp "$installed/$compiled" "$here/logoscore/$compiled"
 done
+find "$here/logoscore" -name '_ring.abi3.so' | grep -q . || echo "setup_venv: no C compiler, so the ring is Python's" >&2

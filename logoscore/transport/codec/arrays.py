@@ -25,6 +25,7 @@ from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.transport.codec import extensions as x
+from logoscore.transport.codec.copies import to_bytes
 from logoscore.transport.codec.extensions import Ext, Refused, pack
 
 AddBuffer = Callable[[memoryview], int]
@@ -191,7 +192,7 @@ def read_buffer(take: TakeBuffer, data: memoryview) -> memoryview:
 
 
 def read_bytes(take: TakeBuffer, data: memoryview) -> bytes:
-    return bytes(take(_read_index(data)))
+    return to_bytes(take(_read_index(data)))
 
 
 def read_bytearray(take: TakeBuffer, data: memoryview) -> bytearray:
