@@ -29,6 +29,7 @@ from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.stack import write_stack_when_asked
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
+from logoscore.transport.segment import IN_MEMORY
 from logoscore.transport.spin import Spinner
 
 __all__ = ["run_host"]
@@ -47,7 +48,7 @@ def run_host(control_fd: int) -> int:
     _enable_faulthandler()
     pipe = ControlPipe(control_fd, max_message=_MAX_CONTROL_MESSAGE, accept_descriptors=True)
     try:
-        pipe.send(m.encode(m.Hello(os.getpid(), m.PROTOCOL_VERSION)))
+        pipe.send(m.encode(m.Hello(os.getpid(), m.PROTOCOL_VERSION, IN_MEMORY)))
         first = pipe.receive()
         if first is None:
             return 0  # the core has changed its mind

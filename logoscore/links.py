@@ -35,6 +35,8 @@ class Party:
     deliver: Callable[..., None] = field(repr=False)
     silent: bool = False
     """It did not answer a question of the core in time: nobody waits for it again before it does."""
+    in_memory: bool = False
+    """Whether it can use semaphores in a channel's memory; otherwise its channels have the system's."""
 
 
 @dataclass(eq=False)
@@ -245,7 +247,8 @@ class LinkTable:
         semaphores: list[str] = []
         memory = None
         try:
-            semaphores = create_semaphores(2 * len(capacities))
+            if not (caller.in_memory and callee.in_memory):
+                semaphores = create_semaphores(2 * len(capacities))
             memory = create_memory(channel_size(capacities, places))
             for_callee = os.dup(memory)
         except OSError as exc:

@@ -17,6 +17,7 @@ from logoscore.session.api import LogosAPI
 from logoscore.session.gate import Gate
 from logoscore.session.node import CAPABILITY_MODULE, Node
 from logoscore.tokens import new_token
+from logoscore.transport.segment import IN_MEMORY
 from logoscore.transport.spin import Spinner
 
 __all__ = ["LocalParty"]
@@ -44,7 +45,7 @@ class LocalParty:
         buffer_memory: int = 0,
         persistence_path: str | None = None,
     ) -> None:
-        self.party = Party(name, new_token(), self._deliver)
+        self.party = Party(name, new_token(), self._deliver, in_memory=IN_MEMORY)
         self._node = Node(
             name,
             lambda message: brokerage.handle(self.party, message),

@@ -147,6 +147,7 @@ class ModuleLife:
         try:
             if command is not None:
                 host.wait_hello(self.settings.load_timeout)
+            party.in_memory = host.in_memory
             host.send(self._bootstrap(record, changes))
             self.brokerage.add(party)
             host.send(m.Start())

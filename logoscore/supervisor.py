@@ -30,6 +30,7 @@ from logoscore.stderr import StderrPipe
 from logoscore.transport import messages as m
 from logoscore.transport.control import ControlPipe
 from logoscore.transport.outbox import Outbox
+from logoscore.transport.segment import IN_MEMORY
 
 __all__ = ["SupervisedHost"]
 
@@ -74,6 +75,7 @@ class SupervisedHost:
         self.reason: str | None = None  # why the core ends it of its own accord
         self.hook_error: LogosError | None = None  # what about_to_unload raised
         self.saved_state: bytes | None = None
+        self.in_memory = IN_MEMORY  # as its Hello says; until then, as a host of this very interpreter has it
         self._refusal: LogosError | None = None
         self._parted = Flag()  # it has ended, or refuses to
         self._patience = 0.0  # of whoever has asked it to end
@@ -270,6 +272,7 @@ class SupervisedHost:
                 raise ProtocolViolationError(
                     f"the host of {self.name} speaks version {message.version} of the protocol, the core {m.PROTOCOL_VERSION}"
                 )
+            self.in_memory = message.in_memory
             self._up = True
             self._hello.set()
         elif isinstance(message, m.Ready):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from logoscore.errors import ChannelClosedError, LogosError
-from logoscore.transport.channel import Channel, Receiver, Sender
-from logoscore.transport.ring import ring_size
-from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
+from logoscore.transport.channel import Channel, Receiver, Sender, channel_size
+from logoscore.transport.segment import IN_MEMORY, create_memory, create_semaphores, unlink_semaphore
 from logoscore.transport.spin import Spinner
 
 PATIENCE = 40.0
@@ -90,10 +92,22 @@ class Pair(NamedTuple):
             channel.dispose()
 
 
+KINDS = ("in memory", "named") if IN_MEMORY else ("named",)
+"""Of semaphores that this system has."""
+kind = KINDS[0]
+
+
+@pytest.fixture(autouse=True, params=KINDS)
+def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """For the tests of a file that imports this: channels with either kind of semaphores."""
+    monkeypatch.setattr(sys.modules[__name__], "kind", request.param)
+    return request.param  # type: ignore[no-any-return]  # pytest does not know
+
+
 def open_pair(capacities: Sequence[int] = (1024, 1024), spin: int = 20) -> Pair:
     spinner = Spinner(spin)
-    memory = create_memory(sum(map(ring_size, capacities)))
-    names = create_semaphores(2 * len(capacities))
+    memory = create_memory(channel_size(capacities, 0))
+    names = create_semaphores(2 * len(capacities)) if kind == "named" else []
     try:
         writes = [index == 0 for index in range(len(capacities))]
         near = Channel(os.dup(memory), capacities, names, writes, spinner)

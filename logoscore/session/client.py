@@ -166,7 +166,7 @@ class LogosAPIClient(Connection):
         if reply[0] == fr.ERROR and _now() >= deadline:
             # What went wrong is that our own time was over: a nested call, which has no more than ours, says so first.
             raise self._timed_out(method, timeout)
-        return read_value(reply, link.codec, self._target, method)
+        return read_value(reply, link.codec, self._target, method, link.peer)
 
     def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
         return no_reply(self._target, method, self._node.default_timeout if timeout is None else timeout)
@@ -290,7 +290,7 @@ class LogosAPIClient(Connection):
         return Stream(
             incoming,
             self._node.default_timeout,
-            lambda data: read_value(data, link.codec, self._target, method),
+            lambda data: read_value(data, link.codec, self._target, method, link.peer),
             what,
             self._node.threads,
         )

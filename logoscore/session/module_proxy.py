@@ -135,11 +135,13 @@ class ModuleProxy:
             link.reply_error(call_id, CallError(text), deadline)
 
     def _refuse(self, link: ServingLink, call_id: int, deadline: int) -> None:
-        import logging
+        link.refused += 1
+        if not link.refused & (link.refused - 1):  # the 1st, 2nd, 4th, 8th …: whoever goes on and on fills no disk
+            import logging
 
-        logging.getLogger("logoscore").warning(
-            "%s refused a call from %s: its token is not valid", self.module, link.peer
-        )
+            logging.getLogger("logoscore").warning(
+                "%s refused a call from %s: its token is not valid (%d so far)", self.module, link.peer, link.refused
+            )
         error = AuthenticationError(
             f"{self.module} refused the call from {link.peer}: the token is missing, wrong, revoked or another pair's"
         )

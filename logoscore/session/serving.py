@@ -62,6 +62,7 @@ class ServingLink(ReplySender):
         self.quick_codec = codec.ID if codec.ID == SAFE.ID else -1  # of frames that ``Method.decode_scalars`` reads
         self.running: dict[int, RunningCall] = {}
         self.early_cancels: OrderedDict[int, None] = OrderedDict()  # of calls not read yet (or ended)
+        self.refused = 0  # frames without a valid token
         self.streams: dict[int, OutgoingStream] = {}
         self.before_wait = self.hand_over  # (bound once: each call takes it along)
         self._proxy = proxy

@@ -167,8 +167,8 @@ static int write_record(End *self, const char *payload, uint64_t size, uint64_t 
     words_of(self)[HEADERS + (start >> 3)] = size | flags << 32;
     start = (start + RECORD_HEADER) & self->mask;
     uint64_t head = self->capacity - start < size ? self->capacity - start : size;
-    memcpy(data_of(self) + start, payload, head);
-    memcpy(data_of(self), payload + head, size - head);
+    memmove(data_of(self) + start, payload, head); /* it may be a piece of this very ring */
+    memmove(data_of(self), payload + head, size - head);
     self->written = after;
     store(self, WRITE, after);
     return 1;
@@ -222,6 +222,16 @@ static PyObject *Reader_readable(End *self, PyObject *unused)
     return is_usable(self) ? PyBool_FromLong(load(self, WRITE) != self->read_cursor) : NULL;
 }
 
+static int is_unmoved(const End *self, uint64_t read)
+{
+    if (!is_usable(self))
+        return 0;
+    if (self->read_cursor == read)
+        return 1;
+    PyErr_SetString(PyExc_RuntimeError, "a ring has one reader: somebody read while another one did");
+    return 0;
+}
+
 static PyObject *Reader_read(End *self, PyObject *unused)
 {
     (void)unused;
@@ -246,19 +256,19 @@ static PyObject *Reader_read(End *self, PyObject *unused)
     start = (start + RECORD_HEADER) & self->mask;
     uint64_t head = self->capacity - start < size ? self->capacity - start : size;
     PyObject *payload = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    if (payload == NULL)
-        return NULL;
-    char *bytes = PyBytes_AsString(payload);
-    memcpy(bytes, data_of(self) + start, head);
-    memcpy(bytes + head, data_of(self), size - head);
-    PyObject *flag = PyLong_FromUnsignedLongLong(flags);
+    PyObject *flag = payload == NULL ? NULL : PyLong_FromUnsignedLongLong(flags);
     PyObject *record = flag == NULL ? NULL : PyTuple_Pack(2, payload, flag);
-    Py_XDECREF(flag);
-    Py_DECREF(payload);
-    if (record != NULL) {
+    /* From here on nothing is allocated. Making the tuple may have run the collector, and that any finalizer. */
+    if (record != NULL && is_unmoved(self, read)) {
+        char *bytes = PyBytes_AsString(payload);
+        memcpy(bytes, data_of(self) + start, head);
+        memcpy(bytes + head, data_of(self), size - head);
         self->read_cursor = read + record_size(size);
         store(self, READ, self->read_cursor);
-    }
+    } else
+        Py_CLEAR(record);
+    Py_XDECREF(flag);
+    Py_XDECREF(payload);
     return record;
 }
 

@@ -33,7 +33,13 @@ from logoscore.transport.buffers import Borrower, Lender
 from logoscore.transport.direction import MAX_MESSAGE
 from logoscore.transport.receiver import Receiver
 from logoscore.transport.ring import RingReader, RingWriter, ring_size
-from logoscore.transport.segment import Semaphore, map_memory
+from logoscore.transport.segment import (
+    SEMAPHORE_SIZE,
+    NamedSemaphore,
+    Semaphore,
+    map_memory,
+    memory_semaphore,
+)
 from logoscore.transport.sender import Sender
 from logoscore.transport.spin import Spinner
 
@@ -44,7 +50,7 @@ _DISPOSE_SECONDS: Final = 5.0
 
 def channel_size(capacities: Sequence[int], places: int) -> int:
     """The bytes of memory that a channel needs. Raises ValueError as :func:`ring_size` does."""
-    return sum(map(ring_size, capacities)) + 8 * places * len(capacities)
+    return sum(map(ring_size, capacities)) + (2 * SEMAPHORE_SIZE + 8 * places) * len(capacities)
 
 
 class Channel:
@@ -53,7 +59,7 @@ class Channel:
     Args:
         fd: descriptor of the memory; closed in any case.
         capacities: of the rings, in the order in which they lie in the memory.
-        semaphores: names; two per ring: data, room.
+        semaphores: names; two per ring: data, room. None at all: they are in the memory (``segment.IN_MEMORY``).
         sends: one bool per ring: whether this side writes it.
         spinner: what this process spends on spinning.
         places: how many pieces of memory can be lent in each direction (``buffers.py``).
@@ -71,7 +77,7 @@ class Channel:
         spinner: Spinner,
         places: int = 0,
     ) -> None:
-        if not len(capacities) == len(sends) == len(semaphores) // 2 == len(semaphores) / 2:
+        if len(capacities) != len(sends) or len(semaphores) not in (0, 2 * len(capacities)):
             os.close(fd)
             raise ValueError(
                 f"{len(capacities)} rings, {len(sends)} directions and {len(semaphores)} semaphores do not match"
@@ -87,8 +93,7 @@ class Channel:
         self.receivers: list[Receiver] = []
         self._view = memoryview(self._memory)
         try:
-            for name in semaphores:
-                self._semaphores.append(Semaphore(name))
+            self._open_semaphores(sum(map(ring_size, capacities)), 2 * len(capacities), semaphores)
         except BaseException:
             self.dispose()
             raise
@@ -103,10 +108,19 @@ class Channel:
                 self.receivers.append(Receiver(RingReader(memory), data, room, spinner, callee=index == 0))
             memory.release()
         if places:
-            self._lend(start, sends, places)
+            self._lend(start + len(self._semaphores) * SEMAPHORE_SIZE, sends, places)
+
+    def _open_semaphores(self, start: int, count: int, names: Sequence[str]) -> None:
+        """Those of that name, or those that lie behind the rings, each on a cache line of its own."""
+        for name in names:
+            self._semaphores.append(NamedSemaphore(name))
+        if names:
+            return
+        for place in range(start, start + count * SEMAPHORE_SIZE, SEMAPHORE_SIZE):
+            self._semaphores.append(memory_semaphore(self._view[place : place + SEMAPHORE_SIZE]))
 
     def _lend(self, start: int, sends: Sequence[bool], places: int) -> None:
-        """The words of each ring's lent memory come after the rings."""
+        """The words of each ring's lent memory come last."""
         senders, receivers = iter(self.senders), iter(self.receivers)
         for writes in sends:
             with self._view[start : start + 8 * places] as memory:
@@ -124,7 +138,7 @@ class Channel:
                 end.error = error
         for sender in self.senders:
             with contextlib.suppress(ValueError, OSError):  # disposed, or the peer has set it to its limit
-                sender.room.post()
+                sender.room.kick()
         for receiver in self.receivers:
             receiver.kick()
         for sender in self.senders:

@@ -20,7 +20,7 @@ from typing import Final
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport.buffers import Borrower
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, LENT, MORE, WAITS, RingReader
+from logoscore.transport.ring import FIRST, LENT, MORE, WAITS, WRITE, RingReader
 from logoscore.transport.segment import Semaphore
 from logoscore.transport.spin import Spinner, SpinState
 
@@ -64,6 +64,7 @@ class Receiver(Direction):
         self._units = 0  # records read minus units taken
         self._strays = 0
         self._kicked = False
+        self._rest_until = -1  # where what arrived before the end ends; -1: it was not asked yet
         self._woken_episode = 0
         self._unit_first = not stores_in_order
 
@@ -72,7 +73,7 @@ class Receiver(Direction):
 
         Also, rarely, without a reason: look at the clock and ask again.
 
-        What arrived before the channel was closed is still delivered.
+        What arrived before the channel was closed is still delivered, but not one ring more: somebody may write on for ever.
 
         Raises:
             LogosError: what closed the channel, after its last message.
@@ -82,6 +83,8 @@ class Receiver(Direction):
         words = ring.words
         pieces = 0
         try:
+            if self.error is not None and self._is_drained():
+                raise self.closed_error()
             while True:
                 if not ring.readable() and not self._wait(deadline):
                     return None
@@ -103,12 +106,21 @@ class Receiver(Direction):
                 if message is not None:
                     return message
                 pieces += 1
-                if not pieces % _PIECES_A_LOOK and deadline is not None and _now() >= deadline:
-                    return None  # pieces without end keep nobody beyond his deadline
+                if not pieces % _PIECES_A_LOOK and (
+                    self.error is not None or (deadline is not None and _now() >= deadline)
+                ):
+                    return None  # pieces without end keep nobody beyond his deadline, or the channel's end
         except ValueError:
             if self.error is None:
                 raise
             raise self.closed_error() from None  # unmapped already
+
+    def _is_drained(self) -> bool:
+        """The channel is closed: whether all is read that had been written by then."""
+        ring = self.ring
+        if self._rest_until < 0:
+            self._rest_until = min(ring.words[WRITE], ring.read_cursor + ring.capacity)
+        return ring.read_cursor >= self._rest_until
 
     # --- waiting ----------------------------------------------------------------------------------------------------
 
@@ -160,21 +172,20 @@ class Receiver(Direction):
 
     def _park(self, deadline: int | None) -> bool:
         """Wait in the kernel for a unit. False when the deadline passed, or when one came without a record."""
-        began = _now()
+        began = now = _now()
         while True:
-            if deadline is None:
-                got = self.data.acquire(_LONGEST_SLEEP)
-            else:
-                remaining = (deadline - _now()) / 1e9
-                if remaining <= 0:
-                    return False
-                got = self.data.acquire(min(remaining, _LONGEST_PARK))
-            if got:
+            pause = _LONGEST_SLEEP if deadline is None else min((deadline - now) / 1e9, _LONGEST_PARK)
+            if pause <= 0:
+                return False
+            if self.data.acquire(pause):
                 break
             if self._kicked or self.error is not None:
                 return self._missed_kick()
+            before, now = now, _now()
+            if now - before < pause * 1e9:  # for a signal, once in a while; or the peer makes us turn round and round
+                self._stray()
         if self._units <= 0:  # else it may be one that we owed
-            self._spin.parked(_now() - began)
+            self._spin.parked(began)
         if self.ring.readable():
             self._units -= 1
             return True
@@ -202,7 +213,7 @@ class Receiver(Direction):
         """Make a parked :meth:`receive` return None."""
         self._kicked = True
         with contextlib.suppress(ValueError, OSError):  # disposed, or the peer has set it to its limit
-            self.data.post()
+            self.data.kick()
 
     # --- records ----------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ __all__ = [
     "LENT",
     "MORE",
     "WAITS",
+    "WRITE",
     "PureRingReader",
     "PureRingWriter",
     "RingReader",
@@ -45,10 +46,12 @@ __all__ = [
 ]
 
 HEADER_SIZE: Final = 192
-_WRITE: Final = 0  # indices into the ring's 64-bit words
+# Indices into the ring's 64-bit words.
+WRITE: Final = 0
+"""Of the word in which the writer publishes its cursor."""
 _READ: Final = 8
 WAITS: Final = 16
-"""Index of the word in which the writer says that it waits, for readers in a hurry."""
+"""Of the word in which the writer says that it waits, for readers in a hurry."""
 _RECORD_HEADER: Final = 8
 
 FIRST: Final = 1
@@ -126,7 +129,7 @@ class PureRingWriter(_End):
             self.data[start:end] = payload
         else:
             self._write_wrapped(start, payload)
-        self.written = self.words[_WRITE] = after
+        self.written = self.words[WRITE] = after
         return True
 
     def _write_wrapped(self, start: int, payload: bytes | memoryview) -> None:
@@ -162,15 +165,15 @@ class PureRingReader(_End):
 
     def readable(self) -> bool:
         """Whether the writer has published something that was not read yet. Not checked: ``read`` does that."""
-        return self.words[_WRITE] != self.read_cursor
+        return self.words[WRITE] != self.read_cursor
 
     def look(self, microseconds: int) -> bool:
         """:meth:`readable`, looked at again and again for about so long. Nobody else runs in this process meanwhile."""
         words, cursor = self.words, self.read_cursor
         for _ in repeat(None, microseconds * _LOOKS_PER_MICROSECOND):
-            if words[_WRITE] != cursor:
+            if words[WRITE] != cursor:
                 return True
-        return words[_WRITE] != cursor
+        return words[WRITE] != cursor
 
     def read(self) -> tuple[bytes, int] | None:
         """Take the oldest record as (payload, flags), or None if there is none.
@@ -181,7 +184,7 @@ class PureRingReader(_End):
         read = self.read_cursor
         limit = self.limit
         if read == limit:
-            limit = self.words[_WRITE]
+            limit = self.words[WRITE]
             if limit == read:
                 return None
             if limit - read > self.capacity or limit < read or limit & 7:
@@ -213,7 +216,7 @@ class PureRingReader(_End):
 
     def half_empty(self) -> bool:
         """Whether there is room for any record: time to wake a writer that waits. (Only a hint, so not checked.)"""
-        return self.words[_WRITE] - self.read_cursor <= self.capacity >> 1
+        return self.words[WRITE] - self.read_cursor <= self.capacity >> 1
 
 
 if TYPE_CHECKING:

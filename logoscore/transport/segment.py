@@ -5,8 +5,11 @@ Rules:
 * Memory has no name: it is sealed against resizing where the system can (``memfd_create``, Linux), so that a hostile
   peer cannot truncate it under our feet (SIGBUS); elsewhere a POSIX shared memory object is unlinked as soon as it is
   made. Either way the descriptor travels, and its pages are reserved up front.
-* Semaphores need names for a moment. A name carries the pid and the start time of its maker, so that :func:`sweep` can
-  remove what a killed process left without ever touching a living one's.
+* Semaphores lie in the channel's own memory where that can be: ``_semaphore.c``, on Linux with a C compiler, which has the
+  reasons. Otherwise they are the system's (posix_ipc). A hostile peer can spoil those so that a post stops or ends this
+  process: they do for modules that one trusts not to try.
+* The system's semaphores need names for a moment. A name carries the pid and the start time of its maker, so that
+  :func:`sweep` can remove what a killed process left without ever touching a living one's.
 * A semaphore has no owner, and closing one while a thread waits on it is undefined: ``Semaphore.close`` is called only
   by whoever made sure that no thread is inside (see ``channel.py``).
 * posix_ipc drops what a signal handler raises during a wait, all but KeyboardInterrupt. Handlers run in the main thread,
@@ -28,13 +31,17 @@ import posix_ipc
 from logoscore.transport.libc_semaphore import LibcSemaphore
 
 __all__ = [
+    "IN_MEMORY",
+    "SEMAPHORE_SIZE",
     "MemoryMaker",
+    "NamedSemaphore",
     "Semaphore",
     "create_memory",
     "create_memory_posix",
     "create_memory_sealed",
     "create_semaphores",
     "map_memory",
+    "memory_semaphore",
     "process_start_time",
     "sweep",
     "unlink_semaphore",
@@ -191,13 +198,64 @@ def unlink_semaphore(name: str) -> None:
         pass
 
 
-class Semaphore:
-    """A counting semaphore between processes, opened by name. Raises OSError if there is none.
+SEMAPHORE_SIZE: Final = 64
+"""The bytes of memory that a :class:`MemorySemaphore` takes; zeroed when the first end is made."""
 
-    ``post()`` adds one; it makes no system call while nobody waits, and does not release the GIL.
+
+class Semaphore(Protocol):
+    """A counting semaphore between processes.
+
+    ``post()`` adds one; it makes no system call while nobody waits, and does not release the GIL. ``kick()`` does, and
+    wakes whoever waits here in this process, even if the peer has spoilt the semaphore. Both raise ValueError once it
+    is closed.
     """
 
-    __slots__ = ("_main_thread", "_semaphore", "post")
+    def post(self) -> None: ...
+    def kick(self) -> None: ...
+    def try_acquire(self) -> bool:
+        """Take one if there is one."""
+        ...
+
+    def acquire(self, timeout: float | None, /) -> bool:
+        """Wait for one, at most ``timeout`` seconds (None: as long as it takes).
+
+        False when the time is over, and also, early, when a signal was handled, or for a kick: whoever waits looks at its
+        clock again. In the main thread, what a signal handler raises comes out of here.
+        """
+        ...
+
+    def close(self) -> None:
+        """Unmap it. No thread may be inside ``acquire``, and nobody may use it afterwards."""
+        ...
+
+
+try:
+    from logoscore.transport import _semaphore
+except ImportError:  # it was installed without a C compiler, or this is not Linux
+    IN_MEMORY = False
+else:
+    IN_MEMORY = True
+"""Whether semaphores can be in shared memory: :func:`memory_semaphore`."""
+
+
+def memory_semaphore(memory: memoryview) -> Semaphore:
+    """One in SEMAPHORE_SIZE bytes of memory, which were zeroed when its first end was made.
+
+    Raises:
+        ValueError: the memory will not do, or this process has no such semaphores.
+    """
+    if not IN_MEMORY:
+        raise ValueError("semaphores in a channel's memory need the compiled part of logoscore, which is not here")
+    return _semaphore.MemorySemaphore(memory)
+
+
+class NamedSemaphore:
+    """The system's, opened by name. Raises OSError if there is none.
+
+    ``post`` raises OSError where the peer has set it to its limit; then ``kick`` wakes nobody.
+    """
+
+    __slots__ = ("_main_thread", "_semaphore", "kick", "post")
 
     def __init__(self, name: str) -> None:
         try:
@@ -205,7 +263,7 @@ class Semaphore:
         except posix_ipc.Error as exc:
             raise OSError(f"semaphore {name}: {exc}") from exc
         self._main_thread = LibcSemaphore(name) if _HAS_TIMEDWAIT else None
-        self.post = self._semaphore.release  # raises OSError (EOVERFLOW) where the peer has set it to its limit
+        self.post = self.kick = self._semaphore.release
 
     def try_acquire(self) -> bool:
         """Take one if there is one. Lets other threads have the GIL for a moment."""
@@ -218,11 +276,7 @@ class Semaphore:
         return True
 
     def acquire(self, timeout: float | None) -> bool:
-        """Wait for one, at most ``timeout`` seconds (None: as long as it takes).
-
-        False when the time is over, and also, early, when a signal was handled: whoever waits looks at its clock again.
-        In the main thread, what a signal handler raises comes out of here.
-        """
+        """See :class:`Semaphore`."""
         if timeout is not None and timeout <= 0:
             return self.try_acquire()
         if self._main_thread is None:
@@ -245,8 +299,8 @@ class Semaphore:
         return True
 
     def close(self) -> None:
-        """Unmap it. No thread may be inside ``acquire``, and nobody may use it afterwards."""
-        self.post = _closed
+        """See :class:`Semaphore`."""
+        self.post = self.kick = _closed
         self._semaphore.close()
         if self._main_thread is not None:
             self._main_thread.close()

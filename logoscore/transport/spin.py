@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from itertools import repeat
 from typing import Final
 
@@ -77,7 +78,7 @@ class SpinState:
         # Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
         # (A poll object serves one thread at a time: whoever leads this ring.)
         self._let_others_run = select.poll().poll
-        self._rest = 0
+        self._rest = 0 if spinner.longest else sys.maxsize
         self._next_rest = 1
         self._missed = False
         self._lazy = False  # it rests because the peer was slow
@@ -106,11 +107,13 @@ class SpinState:
         self._missed = True
         return False
 
-    def parked(self, nanoseconds: int) -> None:
-        """Learn from a park of that length."""
-        soon = nanoseconds <= _SOON_NS
+    def parked(self, began: int) -> None:
+        """Learn from a park that began then (monotonic ns) and has just ended."""
+        if not self._missed and not self._lazy:
+            return  # nothing was tried, or is in question
+        soon = time.monotonic_ns() - began <= _SOON_NS
         if not self._missed:
-            if soon and self._lazy:
+            if soon:
                 self._look_again()  # it has become quick
             return
         self._missed = False

@@ -38,7 +38,7 @@ PIPE = """
 """
 #: What is said, and what the reason of its end must name.
 VIOLATIONS = {
-    "Hello twice": ("pack(m.Hello(1, m.PROTOCOL_VERSION))", "may not say Hello"),
+    "Hello twice": ("pack(m.Hello(1, m.PROTOCOL_VERSION, True))", "may not say Hello"),
     "Ready twice": ("pack(m.Ready())", "may not say Ready"),
     "LoadFailed after Ready": ("pack(m.LoadFailed('a', 'b', 'c'))", "may not say LoadFailed"),
     "Failed unasked": ("pack(m.Failed(1, error))", "may not say Failed"),

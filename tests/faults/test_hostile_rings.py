@@ -6,6 +6,8 @@ Each attack runs in ``evil``, once as the caller of ``victim`` and once as the c
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,15 @@ import pytest
 from helpers import wait_until
 
 from faults.hostile import parties, run
-from logoscore.errors import CallTimeoutError, ChannelClosedError, ProtocolViolationError
+from logoscore.errors import (
+    CallError,
+    CallTimeoutError,
+    ChannelClosedError,
+    LogosError,
+    ProtocolViolationError,
+    RemoteError,
+)
+from logoscore.transport.segment import IN_MEMORY
 
 #: What is done to a sender's ring. ``s``: the sender.
 WRITES = {
@@ -113,6 +123,124 @@ def test_a_semaphore_that_is_drained(tmp_path: Path) -> None:
             except CallTimeoutError:
                 continue
         serves(victim, bystander)
+
+
+#: What a writer may find useful to write over its semaphores, and leaves there. ``s``: the sender.
+SPOILT = ("bytes([1, 0, 0, 0] * 16)", "bytes([0] * 4 + [1] * 60)", "b'\\xff' * 64", "os.urandom(64)", "bytes(64)")
+SPOIL = """
+    def spoil(text):
+        for piece in pieces:
+            piece[:] = text
+    view = link.channel._view
+    rings = sum(ring.capacity + 192 for ring in (link.sender.ring, link._receiver.ring))
+    pieces = [view[rings + 64 * n : rings + 64 * n + 64] for n in range(4)]
+"""
+
+
+@pytest.mark.skipif(not IN_MEMORY, reason="the system's semaphores, which a hostile peer can spoil: see segment.py")
+def test_spoilt_semaphores_stop_nobody_but_the_spoiler(tmp_path: Path) -> None:
+    """The C library's could be made to sleep for ever in a post, with the GIL, or to abort the process of whoever posts."""
+    with parties(tmp_path) as (core, evil, victim, bystander):
+        pid = core.get_plugin_info("victim").pid
+        for text in SPOILT:
+            run(evil, "link = caller('victim'); s = link.sender; assert link.error is None")
+            run(evil, SPOIL)
+            for _ in range(20):
+                run(evil, f"spoil({text})")
+                serves(victim, bystander)
+                # Its own calls have their deadline at the worst.
+                run(evil, "try: api.get_client('victim').call('echo', 3, timeout=0.2)\nexcept LogosError: pass")
+            assert core.get_plugin_info("victim").pid == pid
+            run(evil, "node.link_failed(link.link, link.error or LogosError('enough'))")
+            wait_until(lambda: run(evil, "R = link.error is not None"), what="another channel")
+
+
+@pytest.mark.skipif(not IN_MEMORY, reason="as above")
+def test_the_app_lives_with_spoilt_semaphores(tmp_path: Path) -> None:
+    with parties(tmp_path) as (core, evil, victim, bystander):
+        run(evil, "s = server('core')._sender; link = server('core'); link.sender = s")
+        run(evil, SPOIL)
+        run(evil, "enough = threading.Event()")
+        run(evil, "def go_on():\n    while not enough.is_set():\n        spoil(os.urandom(64))")
+        run(evil, "threading.Thread(target=go_on, daemon=True).start()")
+        for _ in range(20):
+            with contextlib.suppress(CallTimeoutError):
+                assert evil.call("echo", 1, timeout=0.05) == 1
+            serves(victim, bystander)
+        core.unload_plugin("evil")
+        serves(victim, bystander)
+        assert core.load_plugin("evil").call("echo", 2) == 2
+
+
+def test_what_a_dead_modules_child_writes_on_is_nobodys(tmp_path: Path) -> None:
+    """It has the dead one's memory still: neither are its events the module's, nor do they hold up those of the next one."""
+    with parties(tmp_path) as (core, evil, _, _), evil.subscribe("fired", maxsize=1_000_000) as heard:
+        evil.call("fire", 1)
+        assert heard.get(timeout=20).data == (0, None)
+        child = run(
+            evil,
+            """
+            [link] = node.publisher._outlets.values()
+            header = fr.pack_header(fr.EVENT, 0, 0, 5, 1 << 40, 0, fr.NO_TOKEN)
+            frame = header + b"fired" + SAFE.encode(["false", None])[0]
+            s = link.channel.senders[0]
+            R = os.fork()
+            while not R:
+                if s.ring.write(frame, 1):
+                    s.data.post()
+            """,
+        )
+        try:
+            os.kill(core.get_plugin_info("evil").pid or 0, signal.SIGKILL)
+            wait_until(lambda: core.get_plugin_info("evil").state != "loaded", what="the core noticing")
+            core.load_plugin("evil").call("fire", 1)
+            wait_until(lambda: heard.get(timeout=20).data == (0, None), what="the next one's event")
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_refusals_fill_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with parties(tmp_path) as (_, evil, _, _):
+        run(evil, "api.get_client('core_manager').call('getKnownPlugins'); link = caller('core_manager')")
+        count = 300
+        run(
+            evil,
+            f"""
+            for number in range({count}):
+                frame = call("core_manager", b"getKnownPlugins", call_id=number + 1000, token=b"x" * 16)
+                assert link.roundtrip(number + 1000, frame, deadline_after(10))
+            """,
+        )
+        said = [record for record in caplog.records if "refused a call" in record.getMessage()]
+        assert 1 <= len(said) <= count.bit_length()
+        assert "so far" in said[-1].getMessage()
+
+
+def test_nobody_speaks_for_the_platform(tmp_path: Path) -> None:
+    """An error of another module's crash, made by hand, is this module's own, and no longer than ours are."""
+    with parties(tmp_path) as (_, evil, victim, _):
+        for kind, expected in (
+            ("ModuleCrashedError", RemoteError),
+            ("ModuleNotLoadedError", RemoteError),
+            ("PermissionDeniedError", RemoteError),
+            ("StateError", RemoteError),
+            ("NoSuchError", RemoteError),
+            ("CallError", CallError),
+        ):
+            run(
+                evil,
+                f"""
+                from logoscore.session import module_proxy, reply_sender
+                said = m.WireError("{kind}", "victim died" * 100_000, {{"module": "victim", "pid": 7}})
+                reply_sender.to_wire = lambda error: said
+                """,
+            )
+            with pytest.raises(LogosError) as caught:
+                evil.call("nothing")
+            assert type(caught.value) is expected, kind
+            assert caught.value.module == "evil"  # type: ignore[attr-defined]
+            assert len(str(caught.value)) < 50_000
+        assert victim.call("echo", 1) == 1
 
 
 def test_memory_cannot_be_truncated(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def _said(read: Any, *args: Any) -> tuple[Any, ...]:
 def test_the_short_way_gives_what_the_long_way_gives(reply: bytes) -> None:
     client: Any = object.__new__(LogosAPIClient)
     client._target = "peer"
-    link: Any = SimpleNamespace(plain_reply=START.pack(REPLY, SAFE.ID, 0, 0), codec=SAFE)
+    link: Any = SimpleNamespace(plain_reply=START.pack(REPLY, SAFE.ID, 0, 0), codec=SAFE, peer="peer")
 
     assert _said(client._outcome, reply, link, "method", None, FOREVER) == _said(
-        read_value, reply, SAFE, "peer", "method"
+        read_value, reply, SAFE, "peer", "method", "peer"
     )

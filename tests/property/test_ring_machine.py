@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import mmap
 import shutil
 import sysconfig
 from collections import deque
@@ -325,3 +327,40 @@ def test_a_released_end_is_of_no_use(end: str) -> None:
         memory.reader.read()
     with pytest.raises(ValueError, match="released"):
         memory.writer.write(b"", FIRST)
+
+
+def _read_all(reader: RingReader) -> None:
+    while reader.read() is not None:
+        pass
+
+
+@pytest.mark.parametrize("kind", _READERS)
+def test_a_finalizer_that_ends_the_ring_in_the_middle_of_a_read(kind: str) -> None:
+    """Before Python 3.12 the collector may run wherever an object is made, and with it anybody's code."""
+    memory = mmap.mmap(-1, ring_size(1 << 14))
+    ends = PureRingWriter(memoryview(memory)), _READERS[kind](memoryview(memory))
+    finalized = []
+
+    class Ending:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            for end in ends:
+                end.release()
+            if kind == "C":  # in Python a slice may be in use just now
+                memory.close()
+            finalized.append(True)
+
+    while ends[0].write(b"x", FIRST):
+        pass
+    gc.collect()
+    Ending()
+    former = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        with pytest.raises(ValueError, match="released"):
+            _read_all(ends[1])
+    finally:
+        gc.set_threshold(*former)
+    assert finalized == [True]

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from helpers import wait_until
 from transport_support import Pair, Worker, channel_pair, collect, drain, mapped, open_pair, pattern, soon
+from transport_support import each_kind as each_kind
 
 from logoscore.errors import (
     ChannelClosedError,
@@ -19,9 +20,9 @@ from logoscore.errors import (
     ModuleCrashedError,
 )
 from logoscore.transport import receiver as receiver_module
-from logoscore.transport.channel import MAX_MESSAGE, Channel, Receiver
+from logoscore.transport.channel import MAX_MESSAGE, Channel, Receiver, channel_size
 from logoscore.transport.ring import ring_size
-from logoscore.transport.segment import create_memory, create_semaphores, unlink_semaphore
+from logoscore.transport.segment import Semaphore, create_memory, create_semaphores, unlink_semaphore
 from logoscore.transport.spin import Spinner
 
 CRASH = ModuleCrashedError("b crashed", module="b", pid=7, exit_code=None, signal_name="SIGSEGV", stderr="x")
@@ -36,6 +37,15 @@ def same(error: LogosError, expected: LogosError) -> None:
     """A fresh copy: a shared one would gather every waiter's traceback."""
     assert pickle.dumps(error) == pickle.dumps(expected)
     assert error is not expected
+
+
+class Deaf:
+    """A semaphore that no kick gets through."""
+
+    def __init__(self, semaphore: Semaphore) -> None:
+        self.acquire, self.try_acquire = semaphore.acquire, semaphore.try_acquire
+
+    def kick(self) -> None: ...
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -60,7 +70,7 @@ def test_a_peer_that_takes_the_kick_for_itself_keeps_the_receiver_only_for_a_whi
     with channel_pair(spin=0) as pair:
         parked = Worker(receive, pair.receiver)
         wait_until(pair.receiver.lock.locked)
-        monkeypatch.setattr(pair.receiver.data, "post", lambda: None)  # the peer is always quicker
+        monkeypatch.setattr(pair.receiver, "data", Deaf(pair.receiver.data))  # the peer is always quicker
         if ends:
             pair.far.close(CRASH)
             with pytest.raises(ModuleCrashedError):
@@ -68,6 +78,19 @@ def test_a_peer_that_takes_the_kick_for_itself_keeps_the_receiver_only_for_a_whi
         else:
             pair.receiver.kick()
             assert parked.result() is None
+
+
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "in pieces"])
+def test_whoever_writes_on_after_the_end_is_not_heard_for_ever(pieces: bool) -> None:
+    """A child of a dead module may have its memory still; what it writes is nobody's."""
+    message = pattern(600 if pieces else 100, 1)
+    with channel_pair(1024, 64) as pair:
+        pair.sender.send(message, soon())
+        pair.far.close(CRASH)
+        assert receive(pair.receiver, soon()) == message
+        pair.sender.send(message, soon())
+        with pytest.raises(ModuleCrashedError):
+            receive(pair.receiver, soon())
 
 
 @pytest.mark.parametrize("error", [CRASH, ChannelClosedError("b was unloaded")], ids=lambda e: type(e).__name__)
@@ -224,7 +247,7 @@ def test_memory_that_is_too_small_is_refused_and_its_descriptor_closed(names: li
 def test_a_missing_semaphore_is_an_error_that_the_caller_expects(names: list[str]) -> None:
     """``Channel`` promises OSError or ValueError, and a party that opens one catches just these."""
     before = mapped()
-    fd = create_memory(ring_size(64))
+    fd = create_memory(channel_size((64,), 0))
     with pytest.raises((OSError, ValueError)):
         Channel(fd, (64,), (names[0], names[0] + ".gone"), (True,), Spinner(0))
     assert_closed(fd)
@@ -251,7 +274,7 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("count", "sends"), [(1, (True,)), (2, ()), (0, (True,))])
+@pytest.mark.parametrize(("count", "sends"), [(1, (True,)), (2, ()), (0, ())])
 def test_a_wrong_number_of_anything_leaves_nothing_mapped(
     count: int, sends: tuple[bool, ...], names: list[str]
 ) -> None:

@@ -38,6 +38,22 @@ def test_a_flood_of_posts_is_a_violation() -> None:
             receive_nothing(pair, flood)
 
 
+class Restless:
+    """A semaphore whose peer wakes us whenever we want to sleep."""
+
+    def acquire(self, timeout: float) -> bool:
+        return False
+
+    def kick(self) -> None: ...
+
+
+def test_whoever_lets_nobody_sleep_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with channel_pair(spin=0) as pair:
+        monkeypatch.setattr(pair.receiver, "data", Restless())
+        with pytest.raises(ProtocolViolationError, match="without sending"), pair.receiver.lock:
+            pair.receiver.receive(None)
+
+
 def test_records_without_a_beginning_are_passed_over() -> None:
     with channel_pair() as pair:
         record(pair, b"the rest of", MORE)

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 from interrupts import Interrupted
+from transport_support import KINDS, semaphores
 
-from logoscore.transport.segment import Semaphore, create_semaphores, unlink_semaphore
+from logoscore.transport.segment import SEMAPHORE_SIZE, NamedSemaphore, Semaphore, memory_semaphore
 
 
-@pytest.fixture
-def semaphore() -> Iterator[Semaphore]:
-    [name] = create_semaphores(1)
-    semaphore = Semaphore(name)
-    unlink_semaphore(name)
-    yield semaphore
-    semaphore.close()
+@pytest.fixture(params=KINDS)
+def semaphore(request: pytest.FixtureRequest) -> Iterator[Semaphore]:
+    with semaphores(1) as (name,):
+        in_memory = request.param != "named"
+        made = memory_semaphore(memoryview(bytearray(SEMAPHORE_SIZE))) if in_memory else NamedSemaphore(name)
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("timeout", [None, 3600.0])

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import wait_until
-from transport_support import PATIENCE, Worker, mapped, semaphores
+from transport_support import PATIENCE, mapped
 
 from logoscore.transport import segment
 from logoscore.transport.control import ControlPipe
 from logoscore.transport.segment import (
     MemoryMaker,
-    Semaphore,
     create_memory_posix,
     create_memory_sealed,
     map_memory,
-    unlink_semaphore,
 )
 
 SHM = Path("/dev/shm")
@@ -187,76 +182,3 @@ def test_the_seals_cannot_be_added_to() -> None:
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
     finally:
         os.close(fd)
-
-
-# --- semaphores -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def semaphore() -> Iterator[Semaphore]:
-    with semaphores(1) as (name,):
-        opened = Semaphore(name)
-    yield opened
-    opened.close()
-
-
-def test_it_counts_its_posts(semaphore: Semaphore) -> None:
-    for _ in range(1000):
-        semaphore.post()
-    assert [semaphore.try_acquire() for _ in range(1000)] == [True] * 1000
-    assert semaphore.try_acquire() is False
-
-
-@pytest.mark.parametrize("timeout", [0, 0.0, -1, 0.001, 0.02])
-def test_a_timeout_is_false(semaphore: Semaphore, timeout: float) -> None:
-    assert semaphore.acquire(timeout) is False
-    semaphore.post()
-    assert semaphore.acquire(timeout) is True
-    assert semaphore.acquire(timeout) is False
-
-
-def test_a_post_wakes_who_waits_and_only_one(semaphore: Semaphore) -> None:
-    waiting = [Worker(semaphore.acquire, timeout) for timeout in (None, PATIENCE)]
-    semaphore.post()
-    wait_until(lambda: sum(worker.is_alive() for worker in waiting) <= 1)
-    semaphore.post()
-    assert [worker.result() for worker in waiting] == [True, True]
-    assert semaphore.try_acquire() is False
-
-
-def test_another_process_opens_it_by_name() -> None:
-    code = "import sys; from logoscore.transport.segment import Semaphore; Semaphore(sys.argv[1]).post()"
-    with semaphores(1) as (name,):
-        opened = Semaphore(name)
-        subprocess.run([sys.executable, "-c", code, name], check=True, timeout=PATIENCE)
-        assert opened.acquire(PATIENCE) is True
-        opened.close()
-
-
-def test_names_are_unique_and_short_enough_for_every_system() -> None:
-    with semaphores(200) as names:
-        assert len(set(names)) == 200
-        for name in names:
-            assert re.fullmatch(r"/logos\.[0-9a-f]+\.[0-9a-f]+\.[A-Z2-7]{7}", name)
-            assert len(name) <= 30
-
-
-def test_unlinking_is_idempotent_and_those_who_opened_it_keep_it() -> None:
-    before = mapped()
-    with semaphores(1) as (name,):
-        near, far = Semaphore(name), Semaphore(name)
-        unlink_semaphore(name)
-        unlink_semaphore(name)
-        near.post()
-        assert far.acquire(PATIENCE) is True
-        near.close()
-        far.close()
-    assert mapped() == before
-
-
-def test_closed_it_refuses_to_be_posted(semaphore: Semaphore) -> None:
-    with semaphores(1) as (name,):
-        closed = Semaphore(name)
-    closed.close()
-    with pytest.raises(ValueError, match="closed"):
-        closed.post()

@@ -13,7 +13,7 @@ import msgspec
 
 from logoscore.transport.messages.base import Message, SecretMessage, WireError
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 
 MAX_STATE: Final = 16 << 20
 """Bytes of the largest state that a module may hand over at a reload."""
@@ -89,6 +89,8 @@ class Hello(Message):
 
     pid: int
     version: int
+    in_memory: bool
+    """Whether it can use semaphores in a channel's memory. No code of the module has run yet, so this is the host's word."""
 
 
 class Ready(Message):

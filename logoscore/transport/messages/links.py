@@ -31,6 +31,7 @@ class LinkInfo(msgspec.Struct, array_like=True, frozen=True):
     purpose: str
     capacities: tuple[int, ...]
     semaphores: tuple[str, ...]
+    """Their names; none: they are in the memory."""
     codec: str = "safe"
     filter: tuple[str, ...] | None = None
     """For the publisher's end of an events link: which events the subscriber wants; None: all."""

@@ -43,6 +43,8 @@ class HostileSemaphore:
         if self._whims == 0xFF and self._whim():
             raise OSError("at its limit")
 
+    kick = post
+
 
 class Party:
     """The channel under test, and the messages that its records make."""

@@ -49,7 +49,7 @@ def _real_messages() -> list[Any]:
         m.CancelCall(3, 9),
         m.Query(1, "stats"),
         m.Unload(2.5),
-        m.Hello(123, m.PROTOCOL_VERSION),
+        m.Hello(123, m.PROTOCOL_VERSION, True),
         m.Ready(),
         m.LoadFailed("ValueError", "no", "Traceback"),
         m.OpenLink(1, "target"),
