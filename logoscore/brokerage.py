@@ -49,8 +49,8 @@ class Rights(Protocol):
     def resolve(self, target: str, requester: str = "") -> str:
         """The name of the module that ``target``, a name or a capability, means. Raises UnknownModuleError."""
 
-    def absent(self, name: str) -> LogosError:
-        """The error for a known module that is not there."""
+    def absent(self, name: str, requester: str) -> LogosError:
+        """The error, and what ``requester`` can do about it, for a known module that is not there."""
 
     def check(self, requester: str, target: str, requested: str) -> None:
         """Ask the policy. Raises PermissionDeniedError."""
@@ -213,12 +213,11 @@ class Brokerage:
 
         self._lanes.put(party.name, lane, run, trusted=trusted)
 
-    def _present(self, target: str) -> Party:
-        name = self._rights.resolve(target)
+    def _present(self, name: str, requester: str) -> Party:
         with self._lock:
             party = self._parties.get(name)
         if party is None:
-            raise self._rights.absent(name)
+            raise self._rights.absent(name, requester)
         return party
 
     def _authorize(self, party: Party, message: m.Authorize) -> None:
@@ -234,12 +233,11 @@ class Brokerage:
         self._aside(party, message.request, message, decide, trusted=True)
 
     def _grant(self, requester: str, target: str) -> str:
-        with self._lock:
-            caller = self._parties.get(requester)
-        if caller is None:
-            raise self._rights.absent(requester)
-        callee = self._present(target)
-        self._rights.check(requester, callee.name, target)
+        caller = self._present(requester, requester)
+        name = self._rights.resolve(target)
+        # First: who may not reach a module is not told how to get it loaded, only to be refused then.
+        self._rights.check(requester, name, target)
+        callee = self._present(name, requester)
         with self._lock:
             self._grants.add(caller, callee)
         return callee.name
@@ -247,7 +245,7 @@ class Brokerage:
     # --- links ------------------------------------------------------------------------------------------------------
 
     def _open_link(self, party: Party, message: m.OpenLink) -> None:
-        callee = self._present(message.target)
+        callee = self._present(self._rights.resolve(message.target), party.name)
         with self._lock:
             granted = CAPABILITY_MODULE in {party.name, callee.name} or (party, callee) in self._grants
         if not granted:
@@ -271,7 +269,8 @@ class Brokerage:
         target = self._rights.resolve(message.target, party.name)
 
         def decide() -> None:
-            self._rights.check(party.name, target, message.target)
+            if message.names is None or message.names:  # who wants nothing any more needs no right
+                self._rights.check(party.name, target, message.target)
             self._watching.wish(party, target, message)
 
         self._aside(party, target, message, decide, trusted=False)

@@ -58,7 +58,8 @@ class CapabilityModule(PluginInterface):
         own_token = self._node.tokens.held(name)
         if own_token is None:
             raise ModuleNotLoadedError(
-                f'module {name!r} has just been unloaded; core.load_plugin("{name}") loads it', module=name
+                f"module {name!r} has just been unloaded; client.wait_ready() waits until it is loaded again",
+                module=name,
             )
         self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
         return token

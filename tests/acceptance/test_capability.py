@@ -159,7 +159,50 @@ def test_policy_that_raises_lets_nobody_in(plugins: Any) -> None:
         with raises_remotely("PermissionDeniedError") as caught:
             caller.call("reach", "target")
         assert "caller" in str(caught.value)
+        assert "the policy raised RuntimeError (" in str(caught.value)
+        assert "policy is broken" not in str(caught.value)  # the app's own words, which are not for modules
         assert core.get_client("target").call("ping") == "target"
+
+
+def test_the_app_is_told_what_its_policy_raised_and_logs_the_traceback_once(
+    plugins: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_module(plugins, "target")
+    policy: Any = lambda: True  # noqa: E731 - without the request: the likeliest mistake
+    with Core(plugins_dir=plugins, entry_points=False, policy=policy) as core:
+        target = core.load_plugin("target")
+        for use in (lambda: target.subscribe("any"), lambda: target.call("ping")):
+            with pytest.raises(PermissionDeniedError, match=r"the policy raised TypeError: .*takes 0 positional"):
+                use()
+    logged = [record for record in caplog.records if "the policy raised" in record.message]
+    assert [bool(record.exc_info) for record in logged] == [True, False]
+    assert all("core may not reach target" in record.message for record in logged)
+    assert "takes 0 positional" in logged[1].message
+
+
+def test_who_may_not_reach_a_module_is_told_so_before_it_is_loaded(plugins: Any) -> None:
+    write_module(plugins, "target")
+    write_module(plugins, "stranger", CALLS_TARGET)
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        stranger = core.load_plugin("stranger")
+        for load in (lambda: None, lambda: core.load_plugin("target"), lambda: core.unload_plugin("target")):
+            load()
+            with raises_remotely("PermissionDeniedError") as caught:
+                stranger.call("reach", "target")
+            assert "stranger lists neither target" in str(caught.value)
+
+
+def test_a_module_is_not_advised_to_use_a_core_that_it_has_not(plugins: Any) -> None:
+    write_module(plugins, "target")
+    write_module(plugins, "caller", CALLS_TARGET, calls=["target"])
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        caller = core.load_plugin("caller")
+        with raises_remotely("ModuleNotLoadedError") as caught:
+            caller.call("reach", "target")
+        assert "module 'target' is known, not loaded; the app loads it" in str(caught.value)
+        assert "core.load_plugin" not in str(caught.value)
+        with pytest.raises(ModuleNotLoadedError, match=r'core\.load_plugin\("target"\) loads it'):
+            core.get_client("target").call("ping")
 
 
 async def asynchronous(_: Any) -> bool:

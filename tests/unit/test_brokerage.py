@@ -21,7 +21,7 @@ class Everything:
     def resolve(self, target: str) -> str:
         return target
 
-    def absent(self, name: str) -> LogosError:
+    def absent(self, name: str, requester: str) -> LogosError:
         return ModuleNotLoadedError(f"{name} is not there", module=name)
 
     def check(self, requester: str, target: str, requested: str) -> None:
