@@ -6,11 +6,12 @@ Pure. Both walks keep their own stack: a chain of thousands of modules must not 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from logoscore.errors import DependencyError, UnknownModuleError
+from logoscore.errors import DependencyError, LogosError, UnknownModuleError
 from logoscore.metadata import BUILTIN_NAMES, SEMVER, Dependency, Metadata
+from logoscore.near import nearest
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -20,11 +21,17 @@ __all__ = ["load_order", "satisfies", "unload_order"]
 _SHOWN = 12
 
 
-def load_order(name: str, known: Mapping[str, Metadata], loaded: Collection[str]) -> list[str]:
+def load_order(
+    name: str,
+    known: Mapping[str, Metadata],
+    loaded: Collection[str],
+    refused: Callable[[str], LogosError | None] = lambda _: None,
+) -> list[str]:
     """What to load so that ``name`` is loaded, dependencies first and in the order in which they are listed.
 
     Each module that is not in ``loaded`` appears once; the list is empty if ``name`` itself is in ``loaded``. The
-    built-ins are always there. ``known`` should hold the loaded modules too, as their versions are checked.
+    built-ins are always there. ``known`` should hold the loaded modules too, as their versions are checked. ``refused``
+    says of a name that is not known why what was found of it cannot be used; None: nothing was found.
 
     Raises:
         UnknownModuleError: ``name`` is not known.
@@ -51,7 +58,11 @@ def load_order(name: str, known: Mapping[str, Metadata], loaded: Collection[str]
         # Also when it is settled: two modules may want different versions of one.
         problem = _problem(dependency, known, settled)
         if problem:
-            raise DependencyError(f"cannot load {name}: {_chain([*path], dependency)}; {problem}", module=name)
+            cause = refused(dependency.name) if dependency.name not in known else None
+            problem = f"{dependency.name} cannot be used: {cause}" if cause is not None else problem
+            raise DependencyError(
+                f"cannot load {name}: {_chain([*path], dependency)}; {problem}", module=name
+            ) from cause
         if dependency.name not in settled:
             path[dependency.name] = iter(known[dependency.name].dependencies)
     return order
@@ -117,9 +128,11 @@ def _problem(dependency: Dependency, known: Mapping[str, Metadata], settled: Col
     metadata = known.get(dependency.name)
     if metadata is None:
         if dependency.name not in settled:
+            meant = nearest(dependency.name, known)
             return (
                 f"{dependency.name} is not known: "
                 "no plugins directory and no installed distribution has a usable module of that name"
+                f"{f' (did you mean {meant!r}?)' if meant is not None else ''}"
             )
         if dependency.specifier and dependency.name not in BUILTIN_NAMES:
             return f"{dependency.name} is loaded, but its version is not known"

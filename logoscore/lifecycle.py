@@ -6,8 +6,8 @@ What a load that fails had loaded is unloaded again, in reverse. Unloading goes 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from logoscore.dependencies import load_order, unload_order
 from logoscore.errors import DependencyError, LogosError, ModuleLoadError, StateError
@@ -25,9 +25,6 @@ from logoscore.registry import (
 )
 from logoscore.session.node import CAPABILITY_MODULE
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Lifecycle"]
 
 _ROUND_SECONDS: Final = 0.1
@@ -36,12 +33,17 @@ _AT_ONCE: Final = 2 * (os.cpu_count() or 1) + 2
 
 
 class Lifecycle:
-    """Brings modules up and down."""
+    """Brings modules up and down.
 
-    def __init__(self, life: ModuleLife) -> None:
+    Args:
+        refused: says why what was found of a name that is not known cannot be used; None: nothing was found.
+    """
+
+    def __init__(self, life: ModuleLife, refused: Callable[[str], LogosError | None]) -> None:
         self.life = life
         self.registry = life.registry
         self.brokerage = life.brokerage
+        self._refused = refused
 
     # --- loading ----------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class Lifecycle:
         wanted, roots = set(names), dict[str, str]()
         for name in names:
             self.registry.get(name)  # whose error says where it was looked for
-            order = load_order(name, known, loaded)
+            order = load_order(name, known, loaded, self._refused)
             missing = ", ".join(repr(each) for each in order if each not in wanted)
             if missing and not with_dependencies:
                 raise DependencyError(

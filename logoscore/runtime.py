@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from logoscore.brokerage import Brokerage
 from logoscore.callbacks import Callbacks, check_callback
-from logoscore.errors import ChannelClosedError, LogosError, StateError
+from logoscore.errors import ChannelClosedError, LogosError, MetadataError, StateError
 from logoscore.interface import MethodInfo
 from logoscore.lifecycle import Lifecycle
 from logoscore.local import LocalParty
@@ -97,7 +97,7 @@ class Runtime:
         lendable = self.settings.buffer_memory
         self.brokerage = Brokerage(CoreRights(self.registry, self._hooks, self.settings.policy), lendable)
         self._life = ModuleLife(self.registry, self.brokerage, self.settings)
-        self._lifecycle = Lifecycle(self._life)
+        self._lifecycle = Lifecycle(self._life, self._refused)
         self._notices = Notices(lambda name, *data: self._parties[CORE_MANAGER].api.trigger(name, *data))
         self._supervision = Supervision(self.registry, self._lifecycle, self._notices, self.settings.restarts)
         self._life.on_end = self._supervision.ended
@@ -229,9 +229,15 @@ class Runtime:
         self.registry.searched = tuple(
             f"{path.absolute()}{'' if path.is_dir() else ' (no such directory)'}" for path in self.settings.plugins_dirs
         ) + (("the installed distributions",) if self.settings.entry_points else ())
-        self.registry.unusable = {failure.name: str(failure.error) for failure in failures}
+        own = {failure.name: str(failure.error) for failure in failures}
+        self.registry.unusable = {each.claims: str(each.error) for each in failures if each.claims} | own
         self._failures = failures
         self._complaints.scanned(specs.values(), failures)
+
+    def _refused(self, name: str) -> MetadataError | None:
+        """Why what was found of that name is no module: before others, what has its folder or entry point."""
+        found = [each for each in self._failures if name in {each.name, each.claims}]
+        return min(found, key=lambda each: each.name != name).error if found else None
 
     def failures(self) -> list[DiscoveryFailure]:
         """See ``Core.get_discovery_failures``."""
@@ -282,11 +288,11 @@ class Runtime:
         for name in names:
             try:
                 self.registry.get(name)
-            except LogosError:
-                for failure in self._failures:
-                    if failure.name == name:
-                        raise failure.error from None
-                raise
+            except LogosError as unknown:
+                error = self._refused(name)
+                if error is None or name not in {failure.name for failure in self._failures}:
+                    raise unknown from error  # (of one that only claims the name, it has the text)
+                raise error from None
         self._lifecycle.load_all(names, with_dependencies=with_dependencies)
 
     def load_async(self, name: str | None, callback: Any) -> None:

@@ -75,13 +75,23 @@ def process_path(path: str | os.PathLike[str]) -> ModuleSpec:
     Raises:
         MetadataError: there is no module, or something about it is wrong.
     """
+    found = _described(path)
+    if isinstance(found, DiscoveryFailure):
+        raise found.error
+    return found
+
+
+def _described(path: str | os.PathLike[str]) -> Found:
+    """As :func:`process_path`, but one whose names disagree is a failure that says which it claims."""
     folder = module_folder(_absolute(Path(path)))
     if not folder.is_dir():
         reason = "is neither a module's folder nor a metadata.json" if folder.exists() else "does not exist"
         raise metadata_error(folder, None, reason)
     file = folder / METADATA_FILE
     metadata = read_metadata(file)
-    _check_name(metadata, folder.name, "folder", file)
+    wrong = _wrong_name(metadata, folder.name, "folder", folder, file)
+    if wrong is not None:
+        return wrong
     _check_main(metadata, folder, file)
     include = _included(metadata, folder)
     return ModuleSpec(metadata.name, metadata, "directory", folder, metadata.main or "", None, include)
@@ -170,14 +180,14 @@ def _refusal(spec: ModuleSpec, found: dict[str, ModuleSpec]) -> MetadataError | 
     return None
 
 
-def _guarded(name: str, path: Path, find: Callable[[], ModuleSpec | None]) -> Iterator[Found]:
+def _guarded(name: str, path: Path, find: Callable[[], Found | None]) -> Iterator[Found]:
     try:
-        spec = find()
+        found = find()
     except Exception as exc:  # noqa: BLE001 - whatever one module does to us must not cost the others
         yield _failure(name, path, exc, "cannot be read")
     else:
-        if spec is not None:
-            yield spec
+        if found is not None:
+            yield found
 
 
 def _failure(name: str, path: Path | None, exc: Exception, what: str) -> DiscoveryFailure:
@@ -200,23 +210,26 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has no lexical normalisation
 
 
-def _module_in(folder: Path) -> ModuleSpec | None:
+def _module_in(folder: Path) -> Found | None:
     """The module in ``folder``; None if nothing in it looks like one."""
     if folder.name.startswith(".") or folder.name == "__pycache__" or not folder.is_dir():
         return None
     # lexists: a metadata.json that is a dangling link is a broken module, not an absent one.
     if os.path.lexists(folder / METADATA_FILE):
-        return process_path(folder)
+        return _described(folder)
     if os.path.lexists(folder / MANIFEST_FILE) or (folder / f"{folder.name}.py").is_file():
         raise metadata_error(folder / METADATA_FILE, None, "metadata.json is missing")
     return None
 
 
-def _check_name(metadata: Metadata, expected: str, what: str, file: Path) -> None:
+def _wrong_name(metadata: Metadata, expected: str, what: str, path: Path | None, file: Path) -> DiscoveryFailure | None:
+    """Why a module cannot have the name that its metadata gives; None: it can."""
     if metadata.name in BUILTIN_NAMES:
-        raise metadata_error(file, "name", _RESERVED)
+        return DiscoveryFailure(expected, path, metadata_error(file, "name", _RESERVED))
     if metadata.name != expected:
-        raise metadata_error(file, "name", f"is {metadata.name!r}, but the {what} is named {expected!r}")
+        error = metadata_error(file, "name", f"is {metadata.name!r}, but the {what} is named {expected!r}")
+        return DiscoveryFailure(expected, path, error, claims=metadata.name)
+    return None
 
 
 def _check_main(metadata: Metadata, folder: Path, file: Path) -> None:
@@ -269,7 +282,7 @@ def _of_distribution(distribution: Distribution, name: str, path: Path | None) -
         yield _failure(name, path, exc, "is a broken distribution")
         return
     for point in points:
-        yield from _guarded(point.name, path or Path(name), partial(_of_entry_point, point, name))
+        yield from _guarded(point.name, path or Path(name), partial(_of_entry_point, point, name, path))
 
 
 def _entry_points(distribution: Distribution, path: Path | None) -> list[EntryPoint]:
@@ -288,7 +301,7 @@ def _official_name(distribution: Distribution, path: Path) -> str:
     return metadata["Name"].strip()
 
 
-def _of_entry_point(point: EntryPoint, distribution: str) -> ModuleSpec:
+def _of_entry_point(point: EntryPoint, distribution: str, path: Path | None) -> Found:
     """The module that ``point`` names. Its ``main`` is the entry point; a ``main`` in its metadata does not count."""
     where = f"entry point {point.name} of {distribution}"
     match = _ENTRY_POINT.fullmatch(point.value.strip())
@@ -300,7 +313,9 @@ def _of_entry_point(point: EntryPoint, distribution: str) -> ModuleSpec:
         raise metadata_error(where, None, f"there is no module {match['module']}")
     file = folder / METADATA_FILE
     metadata = read_metadata(file)
-    _check_name(metadata, point.name, "entry point", file)
+    wrong = _wrong_name(metadata, point.name, f"entry point of {distribution}", path or Path(distribution), file)
+    if wrong is not None:
+        return wrong
     main, include = f"{match['module']}:{match['cls']}", _included(metadata, folder)
     return ModuleSpec(metadata.name, metadata, "distribution", folder, main, distribution, include)
 

@@ -38,3 +38,5 @@ class DiscoveryFailure:
     name: str
     path: Path | None
     error: MetadataError
+    claims: str = ""
+    """The name that its metadata gives, where that is the very reason: another than its own."""

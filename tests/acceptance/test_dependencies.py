@@ -143,6 +143,20 @@ def test_dependencies_that_cannot_be_met(core: Core, name: str, words: list[str]
     assert "index" in core.get_loaded_plugins()
 
 
+@pytest.mark.parametrize("wanted", ["broken", "claimed"])
+def test_a_dependency_that_discovery_refused_says_why(plugins: Path, wanted: str) -> None:
+    write_module(plugins, "needs", dependencies=[wanted])
+    write_module(plugins, "folder", name="claimed")
+    (write_module(plugins, "broken") / "metadata.json").write_text('{"name": "broken",}', encoding="utf-8")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        errors = {failure.name: failure.error for failure in core.get_discovery_failures()}
+        error = errors["broken" if wanted == "broken" else "folder"]
+        with pytest.raises(DependencyError) as caught:
+            core.load_plugin("needs")
+        assert f"needs needs {wanted}; {wanted} cannot be used: {error}" in str(caught.value)
+        assert caught.value.__cause__ is error
+
+
 def test_version_is_checked_of_what_is_loaded_already(core: Core) -> None:
     core.load_plugin("index")
     with pytest.raises(DependencyError, match="index"):

@@ -99,6 +99,10 @@ def test_distribution_whose_names_disagree(tmp_path: Path, monkeypatch: pytest.M
         for word in ("inner_name", "outer_name"):
             assert word in str(error)
         assert not {"inner_name", "outer_name"} & set(core.get_known_plugins())
+        with pytest.raises(
+            UnknownModuleError, match=r"cannot be used: .*the entry point of mismatched is named 'outer_name'"
+        ):
+            core.load_plugin("inner_name")
         assert core.load_plugin("results").call("success").value == "it worked"
 
 
@@ -125,6 +129,12 @@ def test_name_of_the_folder_counts(plugins: Path) -> None:
         assert str(error.file).endswith("folder_name/metadata.json")
         for word in ("folder_name", "metadata_name"):
             assert word in str(error)
+        with pytest.raises(
+            UnknownModuleError, match=r"no module 'metadata_name' is known; .* cannot be used: "
+        ) as caught:
+            core.load_plugin("metadata_name")
+        assert str(error) in str(caught.value)
+        assert caught.value.__cause__ is error
 
 
 @pytest.mark.parametrize("name", ["core_manager", "capability_module", "core"])

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from logoscore.dependencies import load_order, satisfies, unload_order
-from logoscore.errors import DependencyError, UnknownModuleError
+from logoscore.errors import DependencyError, MetadataError, UnknownModuleError
 from logoscore.metadata import Metadata, parse_metadata
 
 
@@ -82,6 +82,20 @@ def test_a_missing_dependency_names_the_chain() -> None:
         "cannot load a: a needs b, which needs c>=2; c is not known: "
         "no plugins directory and no installed distribution has a usable module of that name"
     )
+
+
+def test_a_missing_dependency_that_is_near_to_a_known_module() -> None:
+    assert refused("a", known(module("a", "code_serach"), module("code_search"))).endswith(
+        "has a usable module of that name (did you mean 'code_search'?)"
+    )
+
+
+def test_a_dependency_that_was_found_and_refused_says_why() -> None:
+    why = MetadataError("b/metadata.json: is not JSON")
+    with pytest.raises(DependencyError) as caught:
+        load_order("a", known(module("a", "b"), module("bb")), set(), {"b": why}.get)
+    assert str(caught.value) == "cannot load a: a needs b; b cannot be used: b/metadata.json: is not JSON"
+    assert caught.value.__cause__ is why
 
 
 def test_a_missing_dependency_at_the_end_of_a_long_chain_names_both_ends() -> None:

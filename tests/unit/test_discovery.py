@@ -112,15 +112,15 @@ def test_a_broken_module_is_one_failure_and_harms_no_other(
 def test_a_folder_that_may_not_be_looked_into_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = write_module(tmp_path, "locked")
     write_module(tmp_path, "chat")
-    real = discovery.process_path
+    real = discovery.module_folder
 
     # Not chmod: root may look into everything.
-    def process(path: Path) -> ModuleSpec:
+    def look(path: Path) -> Path:
         if path == locked:
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(discovery, "process_path", process)
+    monkeypatch.setattr(discovery, "module_folder", look)
     modules, failures = find(tmp_path)
     assert list(modules) == ["chat"]
     assert (failures["locked"].file, failures["locked"].key) == (str(locked), None)

@@ -166,7 +166,7 @@ def test_several_modules_of_one_distribution_fail_one_by_one(site: Path) -> None
     assert list(modules) == ["a"]
     package = site / "logos_p"
     assert {name: (error.file, error.key, error.reason) for name, error in failures.items()} == {
-        "b": (str(package / "b" / "metadata.json"), "name", "is 'other', but the entry point is named 'b'"),
+        "b": (str(package / "b" / "metadata.json"), "name", "is 'other', but the entry point of logos-p is named 'b'"),
         "c": (str(package / "c" / "metadata.json"), None, "does not exist"),
         "core": (
             str(package / "core" / "metadata.json"),
