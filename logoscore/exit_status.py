@@ -67,5 +67,6 @@ def not_loaded(module: str, why: str, stderr: str, **fields: str) -> ModuleLoadE
 
 def module_raised(module: str, failure: LoadFailed, stderr: str) -> ModuleLoadError:
     """Likewise, where it was the module's own code that raised."""
-    why = f"{failure.type_name}: {failure.message}"
+    ours = failure.type_name == ModuleLoadError.__name__  # what it says is all said of the load
+    why = failure.message if ours else f"{failure.type_name}: {failure.message}"
     return not_loaded(module, why, stderr, type_name=failure.type_name, remote_traceback=failure.traceback)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
 from logoscore.farewell import Farewell, restore_state
+from logoscore.interface import give_api
 from logoscore.limits import Limits
 from logoscore.locks import Flag, Thread
 from logoscore.metadata import DEFAULT_WORKERS, known_metadata
@@ -192,6 +193,7 @@ class Host:
             api = self._api()
             with self._node.turn(self._bootstrap.name):
                 instance = create_module(self._bootstrap, self._metadata)
+                give_api(instance, api)
                 self._node.proxy.expose(instance)
                 self._instance = instance
                 instance.init_logos(api)
@@ -208,7 +210,10 @@ class Host:
     def _load_failed(self, exc: BaseException) -> None:
         from logoscore.session.wire_errors import format_traceback, place_in, safe_text
 
-        said = (safe_text(exc), place_in(exc, self._bootstrap.path), self._limits.note(exc).strip())
+        place, what = place_in(exc, self._bootstrap.path), safe_text(exc)
+        if isinstance(exc, SyntaxError) and isinstance(exc.msg, str) and place == f"({exc.filename}:{exc.lineno})":
+            what = safe_text(exc.msg)  # its str() has the place once more, without the folder
+        said = (what, place, self._limits.note(exc).strip())
         text = " ".join(filter(None, said))
         self._pipe.send(m.encode(m.LoadFailed(type(exc).__name__, text, format_traceback(exc))))
         self._exit_code = 1

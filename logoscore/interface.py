@@ -74,7 +74,7 @@ class PluginInterface:
     def init_logos(self, api: LogosAPI) -> None:
         """Called once after loading; ``load_plugin`` returns when this has. Other modules may be called from here.
 
-        The default keeps ``api`` as ``self.api``.
+        ``api`` is ``self.api`` already, so there is no need to call the default, which does no more than that.
         """
         self.api = api
 
@@ -89,6 +89,12 @@ class PluginInterface:
         gets it after ``init_logos``, before anybody can call. No call runs meanwhile. If ``save_state`` raises, the
         module stays loaded, and ``reload_plugin`` raises that.
         """
+
+
+def give_api(instance: PluginInterface, api: LogosAPI) -> None:
+    """Before ``init_logos``: whoever overrides that need not keep it. A class with an ``api`` of its own keeps its own."""
+    if not hasattr(type(instance), "api"):
+        instance.api = api
 
 
 def default_name(cls: type[PluginInterface]) -> str:

@@ -21,6 +21,7 @@ __all__ = ["create_module"]
 
 _PACKAGE: Final = "logos_modules"
 """Files of a plugins directory are imported as ``logos_modules.<name>.<file>``, whatever else has their name."""
+_ENTRY_POINTS: Final = "logoscore.modules"
 
 
 def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
@@ -31,10 +32,10 @@ def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
         BaseException: whatever the module's code raises.
     """
     cls = _find_class(bootstrap)
-    instance = cls()
+    instance = _instance(cls)
     if not isinstance(instance, PluginInterface):
         raise ModuleLoadError(
-            f"{bootstrap.name}: {cls.__name__}() gives a {type(instance).__name__}, which is no PluginInterface",
+            f"{cls.__name__}() gives a {type(instance).__name__}, which is no PluginInterface",
             module=bootstrap.name,
         )
     # A module may have methods of these names, as the seed's have.
@@ -43,6 +44,16 @@ def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
     if not callable(getattr(cls, "version", None)):
         instance.version = metadata.version
     return instance
+
+
+def _instance(cls: type[PluginInterface]) -> PluginInterface:
+    try:
+        return cls()
+    except TypeError as exc:
+        trace = exc.__traceback__
+        if (trace is not None and trace.tb_next is not None) or getattr(cls, "__abstractmethods__", None):
+            raise  # it is not about arguments; or code of the class has raised it, which has them
+        raise TypeError(f"{exc}; a module's instance is made without arguments") from exc
 
 
 def _find_class(bootstrap: Bootstrap) -> type[PluginInterface]:
@@ -65,9 +76,28 @@ def _find_class(bootstrap: Bootstrap) -> type[PluginInterface]:
         for part in class_name.split("."):
             found = getattr(found, part, None)  # type: ignore[assignment]  # checked below
         if found is None:
-            raise ModuleLoadError(f"{bootstrap.name}: {where} has no class {class_name!r}", module=bootstrap.name)
+            raise _no_class(bootstrap, code, class_name)
         return _checked(found, bootstrap.name)
     return _only_class(code, bootstrap.name)
+
+
+def _no_class(bootstrap: Bootstrap, code: ModuleType, class_name: str) -> ModuleLoadError:
+    """The error for a class that is not there: who has named it, and which one he may have meant."""
+    from logoscore.near import nearest
+
+    who = "key 'main' of its metadata"
+    if bootstrap.source == "distribution":
+        from importlib.metadata import entry_points
+
+        points = [each for each in entry_points(group=_ENTRY_POINTS) if each.name == bootstrap.name and each.dist]
+        owner = f" of {points[0].dist.name}" if points and points[0].dist is not None else ""
+        who = f"entry point {bootstrap.name}{owner}"
+    meant = nearest(class_name, (name for name, value in vars(code).items() if isinstance(value, type)))
+    guess = f"; did you mean {meant!r}?" if meant is not None else ""
+    return ModuleLoadError(
+        f"{bootstrap.main.partition(':')[0]} has no class {class_name!r}, which the {who} names{guess}",
+        module=bootstrap.name,
+    )
 
 
 def _import_file(name: str, folder: str, file: str) -> ModuleType:
@@ -84,7 +114,7 @@ def _import_file(name: str, folder: str, file: str) -> ModuleType:
     full_name = f"{package}.{stem}"
     spec = importlib.util.spec_from_file_location(full_name, file)
     if spec is None or spec.loader is None:
-        raise ModuleLoadError(f"{name}: {file} is no Python file", module=name)
+        raise ModuleLoadError(f"{file} is no Python file", module=name)
     code = importlib.util.module_from_spec(spec)
     sys.modules[full_name] = code
     spec.loader.exec_module(code)
@@ -104,7 +134,7 @@ def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
         found = ", ".join(sorted(cls.__name__ for cls in classes)) or "none"
         advice = "Name the right one with the metadata key 'main'" if classes else "Derive the module's class from it"
         raise ModuleLoadError(
-            f"{name}: {code.__file__} must define one PluginInterface subclass; found: {found}. {advice}",
+            f"{code.__file__} must define one PluginInterface subclass; found: {found}. {advice}",
             module=name,
         )
     return classes[0]
@@ -112,7 +142,5 @@ def _only_class(code: ModuleType, name: str) -> type[PluginInterface]:
 
 def _checked(found: object, name: str) -> type[PluginInterface]:
     if not (isinstance(found, type) and issubclass(found, PluginInterface)):
-        raise ModuleLoadError(
-            f"{name}: {getattr(found, '__name__', found)!r} is no subclass of PluginInterface", module=name
-        )
+        raise ModuleLoadError(f"{getattr(found, '__name__', found)!r} is no subclass of PluginInterface", module=name)
     return found

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from logoscore.errors import LogosError, StateError, UnknownMethodError
-from logoscore.interface import Event, PluginInterface, default_name
+from logoscore.interface import Event, PluginInterface, default_name, give_api
 from logoscore.session.wire_errors import remote_error
 from logoscore.transport.codec import SAFE
 
@@ -174,7 +174,9 @@ class MockPlatform:
         """Make and initialise a module's class here, with a mock LogosAPI."""
         module = cls()
         module.name = default_name(cls)
-        module.init_logos(self.api(default_name(cls)))  # type: ignore[arg-type]  # the mock stands for it
+        api: Any = self.api(default_name(cls))  # (the mock stands for a LogosAPI)
+        give_api(module, api)
+        module.init_logos(api)
         return module
 
     def api(self, name: str) -> MockLogosAPI:

@@ -36,22 +36,31 @@ class Code:
 
 
 CODE = {
-    "syntax_error": Code(HEAD + "def (:\n", ("SyntaxError", "syntax_error.py")),
+    "syntax_error": Code(HEAD + "def (:\n", ("SyntaxError: invalid syntax (/", "/syntax_error.py:2)")),
     "null_bytes": Code("x = 1\0\n", ("null",)),
     "import_error": Code("import no_such_package\n" + PING, ("ModuleNotFoundError", "no_such_package")),
     "raises_on_import": Code("raise LookupError('import says no')\n", ("LookupError", "import says no")),
     "exits_on_import": Code("import sys\nsys.exit('import says goodbye')\n", ("import says goodbye",)),
-    "no_class": Code("x = 1\n", ("PluginInterface", "no_class.py")),
+    "no_class": Code("x = 1\n", ("could not be loaded: /", "PluginInterface", "no_class.py")),
     "two_classes": Code(HEAD + "class One(PluginInterface): pass\nclass Two(PluginInterface): pass\n", ("One", "Two")),
     "wrong_base": Code(HEAD + "class Plain: pass\n", ("Plain", "PluginInterface"), "wrong_base.py:Plain"),
     "not_a_class": Code(HEAD + "thing = 5\n", ("PluginInterface",), "not_a_class.py:thing"),
-    "no_such_class": Code(PING, ("NoSuchClass",), "no_such_class.py:NoSuchClass"),
+    "no_such_class": Code(
+        PING,
+        ("loaded: no_such_class.py has no class 'Modul', which the key 'main'", "did you mean 'Module'?"),
+        "no_such_class.py:Modul",
+    ),
     "main_elsewhere": Code(PING, ("missing_package",), "missing_package.inner:Module"),
     "constructor_raises": Code(
         module("def __init__(self):\n    raise RuntimeError('constructor says no')"),
         ("RuntimeError", "constructor says no"),
     ),
-    "constructor_wants_arguments": Code(module("def __init__(self, wanted):\n    pass"), ("TypeError", "wanted")),
+    "constructor_wants_arguments": Code(
+        module("def __init__(self, wanted):\n    pass"), ("TypeError", "wanted", "is made without arguments")
+    ),
+    "constructor_raises_type_error": Code(
+        module("def __init__(self):\n    int([])"), ("TypeError: int() argument must be", "in __init__)")
+    ),
     "constructor_exits_at_once": Code(module("def __init__(self):\n    os._exit(7)", "import os\n"), ("7",)),
     "constructor_calls_sys_exit": Code(
         module("def __init__(self):\n    sys.exit('leaving early')", "import sys\n"), ("leaving early",)

@@ -11,7 +11,14 @@ import pytest
 
 from acceptance.support import DIST, PING, install, metadata_of, write_dist_info, write_module
 from logoscore import Core
-from logoscore.errors import LogosError, MetadataError, ModuleNotLoadedError, StateError, UnknownModuleError
+from logoscore.errors import (
+    LogosError,
+    MetadataError,
+    ModuleLoadError,
+    ModuleNotLoadedError,
+    StateError,
+    UnknownModuleError,
+)
 
 BUILTINS = ["capability_module", "core_manager"]
 EXECUTED = "import sys\nsys.modules['executed_by_discovery'] = sys\n" + PING
@@ -118,6 +125,22 @@ def test_broken_distribution_does_not_hide_the_others(tmp_path: Path, monkeypatc
         assert {"ghost", "odd"} <= set(failures(core))
         assert "no_such_package" in str(failures(core)["ghost"])
         assert core.load_plugin("numbers").call("echo", 1) == 1
+
+
+def test_an_entry_point_that_names_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "misspelt_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(PING, encoding="utf-8")
+    (package / "metadata.json").write_text('{"name": "misspelt", "version": "1.0.0"}', encoding="utf-8")
+    write_dist_info(tmp_path, "logos-misspelt", "1.0", {"misspelt": "misspelt_package:Modul"})
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    with Core() as core, pytest.raises(ModuleLoadError) as caught:
+        core.load_plugin("misspelt")
+    assert (
+        "module 'misspelt' could not be loaded: misspelt_package has no class 'Modul', which the entry point misspelt of "
+        "logos-misspelt names; did you mean 'Module'?"
+    ) in str(caught.value)
 
 
 def test_name_of_the_folder_counts(plugins: Path) -> None:

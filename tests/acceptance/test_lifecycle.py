@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from helpers import Holdings, descendants, wait_until
 
-from acceptance.support import MODULES, write_module
+from acceptance.support import MODULES, PING, write_module
 from logoscore import Core, PluginInterface, invokable
 from logoscore.errors import (
     ChannelClosedError,
@@ -136,6 +136,32 @@ def test_lists_are_sorted_and_have_the_builtins(core: Core) -> None:
 
 def test_load_returns_when_init_has_finished(core: Core) -> None:
     assert core.load_plugin("caller").call("from_init")[0] == 7
+
+
+API_OF_ONES_OWN = """
+from logoscore import PluginInterface, invokable
+
+class Own(PluginInterface):
+    def init_logos(self, api):
+        self.kept = api
+
+    @invokable
+    def api(self):
+        return self.kept.name
+
+    ping = api
+"""
+
+
+def test_init_logos_need_not_keep_the_api(plugins: Path) -> None:
+    write_module(
+        plugins, "plain", PING.replace("    @invokable", "    def init_logos(self, _):\n        pass\n\n    @invokable")
+    )
+    write_module(plugins, "own", API_OF_ONES_OWN)
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        assert core.load_plugin("plain").call("ping") == "plain"
+        own = core.load_plugin("own")  # its class has an api already, which is left alone
+        assert [own.call("api"), own.call("ping")] == ["own", "own"]
 
 
 def test_failed_init_is_reported_and_leaves_nothing(plugins: Path) -> None:

@@ -52,6 +52,14 @@ def test_a_module_is_tested_without_a_process(platform: MockPlatform) -> None:
     assert [(each.module, each.name, each.data) for each in platform.events] == [("greeter", "greeted", ("Ada",))]
 
 
+def test_a_module_has_its_api_before_init_logos(platform: MockPlatform) -> None:
+    class Hasty(PluginInterface):
+        def init_logos(self, api: Any) -> None:
+            self.same = self.api is api
+
+    assert platform.start(Hasty).same
+
+
 def test_what_was_not_said_is_an_unknown_method(platform: MockPlatform) -> None:
     client = platform.api("app").get_client("storage")
     with pytest.raises(UnknownMethodError, match=r"storage\.put.*when\('storage', 'put'\)") as caught:
