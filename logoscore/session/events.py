@@ -116,7 +116,11 @@ class Publisher:
             raise TypeError(f"an event's name is a non-empty str, not {name!r}")
         if self._abandoned is not None:
             raise copy.copy(self._abandoned)
-        head, buffers = SAFE.encode_arguments(data)
+        try:
+            head, buffers = SAFE.encode_arguments(data)
+        except SerializationError as exc:
+            what = f"event {self.module}.{name}: {exc}"
+            raise SerializationError(what, path=exc.path, type_name=exc.type_name) from None
         encoded = name.encode()
         flags = BUFFERS if buffers else 0
         if not self._order.acquire(blocking=False):

@@ -210,7 +210,8 @@ class ModuleProxy:
         method = self._exposed.find(frame, link)
         if method.is_stream:
             raise CallError(
-                f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...)",
+                f"{self.module}.{method.name} is a generator: use client.stream({method.name!r}, ...), or, in an interface "
+                "for bind(), annotate it as what it is: -> Iterator[...], -> AsyncIterator[...]",
                 module=self.module,
                 method=method.name,
             )
@@ -302,6 +303,12 @@ class ModuleProxy:
         if len(link.streams) >= STREAMS:
             raise CallError(f"{link.peer} has {STREAMS} streams of {self.module} open: close some", module=self.module)
         method = self._exposed.find(frame, link)
+        if method.nothing_to_stream is not None:
+            raise CallError(
+                f"{self.module}.{method.name} {method.nothing_to_stream}: use client.call({method.name!r}, ...)",
+                module=self.module,
+                method=method.name,
+            )
         args, kwargs = self._exposed.arguments(method, frame, link)
         try:
             stream = OutgoingStream(

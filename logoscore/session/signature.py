@@ -8,7 +8,8 @@ Rules:
 * Annotations that msgspec cannot check (a union of two dataclasses, a callable) are checked with ``isinstance`` where
   that is possible and otherwise let through; an annotation that cannot be resolved counts as none, with a warning at the
   load.
-* A mismatch is an InvalidArgumentsError with the path of the culprit: ``args[0][3]``, ``kwargs["room"]``, ``result.x``.
+* A mismatch is an InvalidArgumentsError with the parameter and the path of the culprit: ``rows (args[0][3])``,
+  ``kwargs["room"]``, ``result.x``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, UnionType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -171,21 +172,33 @@ class Method:
         for index, value in enumerate(args):
             owner = positional[index] if index < len(positional) else rest
             if owner in self._hints:
-                args[index] = self._check(value, self._hints[owner], f"args[{index}]")
+                args[index] = self._check(value, self._hints[owner], f"args[{index}]", owner)
         for name, value in kwargs.items():
             owner = name if name in named else spare
             if owner in self._hints:
                 kwargs[name] = self._check(value, self._hints[owner], f'kwargs["{name}"]')
 
-    def _check(self, value: Any, hint: Any, path: str) -> Any:
+    def _check(self, value: Any, hint: Any, path: str, parameter: str | None = None) -> Any:
+        where = "{}" if parameter is None else f"{parameter} ({{}})"
         try:
             return convert(value, hint)
         except msgspec.ValidationError as exc:
             place, reason = mismatch(exc, value, hint)
-            raise self.invalid(f"{path}{place}: {reason}") from None
+            raise self.invalid(f"{where.format(path + place)}: {reason}") from None
         except BaseException as exc:
             # A record's own code (__post_init__) may raise anything: its way of saying that the values do not fit.
-            raise self.invalid(f"{path}: {summary(exc)}") from exc
+            raise self.invalid(f"{where.format(path)}: {summary(exc)}") from exc
+
+    @property
+    def nothing_to_stream(self) -> str | None:
+        """Why a stream of it makes no sense, as far as that is known before it runs; None: it may make sense."""
+        if self.is_stream:
+            return None
+        if self.is_async:
+            return "is an async def method without yield"
+        hint = self._result_hint
+        arms = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, UnionType} else (hint,)
+        return f"returns {_annotation_text(hint)}" if all(map(_is_scalar, arms)) else None
 
     def result(self, value: Any) -> Any:
         """Check what the method returned.

@@ -86,7 +86,9 @@ class OutgoingStream:
         """A method that is no generator, but returns something to iterate over."""
         result = method.function(*args, **kwargs)
         if isinstance(result, (str, bytes)) or not isinstance(result, Iterable):
-            raise TypeError(f"{method.name} returns {type(result).__name__}, which is nothing to stream")
+            raise TypeError(
+                f"{method.name} returns {type(result).__name__}, which is nothing to stream: use client.call"
+            )
         yield from result
 
     def produce(self) -> None:
@@ -283,7 +285,7 @@ class IncomingStream(Waiter):
 class Stream(Iterator[Any]):
     """The caller's side: an iterator over what a generator method yields. Also usable with ``async for``.
 
-    Leaving a ``with`` block, :meth:`close`, or letting go of it ends it early and tells the callee.
+    Leaving a ``with`` (or ``async with``) block, :meth:`close`, or letting go of it ends it early and tells the callee.
     """
 
     def __init__(
@@ -339,3 +341,11 @@ class Stream(Iterator[Any]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)  # it says so to the callee, and may have to wait for room

@@ -52,7 +52,7 @@ class Subscription:
     ``"disconnect"`` ends at once, as above.
 
     Iterate (``for event in subscription``, ``async for``), or wait for one with :meth:`get`. Iteration ends when the
-    subscription is cancelled. A context manager: leaving the block cancels.
+    subscription is cancelled. A context manager, also for ``async with``: leaving the block cancels.
 
     A publisher that is unloaded or restarted is waited for. Should it crash and not be restarted (any more), nobody waits
     in silence: after the events that had arrived, whoever waits then, or else who comes next, gets ModuleCrashedError,
@@ -343,6 +343,12 @@ class Subscription:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self.cancel()
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from helpers import wait_until
 
 from acceptance.support import MODULES, take
 from logoscore import Core, Event
-from logoscore.errors import ModuleNotLoadedError, UnknownModuleError
+from logoscore.errors import ModuleNotLoadedError, SerializationError, UnknownModuleError
 
 KINDS = ["none", "bool", "int", "big_int", "float", "str", "bytes", "list", "tuple", "dict", "set", "datetime",
          "decimal", "uuid"]  # fmt: skip
@@ -51,6 +51,23 @@ def test_number_of_arguments(events: Any, data: tuple[Any, ...]) -> None:
     with events.subscribe("args") as subscription:
         events.call("emit", "args", *data)
         assert next(iter(subscription)).data == data
+
+
+def test_async_with_cancels_a_subscription(events: Any) -> None:
+    async def first() -> Event:
+        async with events.subscribe("args") as subscription:
+            await events.submit("emit", "args", 1)
+            event: Event = await anext(subscription)
+        assert subscription.cancelled
+        return event
+
+    assert asyncio.run(first()).data == (1,)
+
+
+def test_data_that_cannot_travel_is_told_with_the_event(shared_core: Core) -> None:
+    with pytest.raises(SerializationError, match=r"^event core\.odd: args\[1\] is an object") as caught:
+        shared_core.api.trigger("odd", 1, object())
+    assert (caught.value.path, caught.value.type_name) == ("args[1]", "object")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from helpers import wait_until
 
 from acceptance.support import raises_remotely
 from logoscore import Core
-from logoscore.errors import ChannelClosedError, ModuleCrashedError, UnknownMethodError
+from logoscore.errors import CallError, ChannelClosedError, ModuleCrashedError, UnknownMethodError
 
 
 @pytest.fixture
@@ -94,6 +95,57 @@ def test_two_streams_at_once(timing: Any) -> None:
 def test_stream_of_an_unknown_method(timing: Any) -> None:
     with pytest.raises(UnknownMethodError, match="no_such_stream"):
         list(timing.stream("no_such_stream"))
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "reason"),
+    [
+        ("blocking_echo_with_delay", ([1, 2], 0.0), None),  # annotated as Any: what it returns may be streamed
+        ("remaining", (), "returns float"),
+        ("add", (1, 2), "is an async def method without yield"),
+        ("add", ("not", "looked at"), "is an async def method without yield"),
+    ],
+)
+def test_what_says_that_it_is_nothing_to_stream_does_not_run(
+    timing: Any, method: str, args: tuple[Any, ...], reason: str | None
+) -> None:
+    if reason is None:
+        assert list(timing.stream(method, *args)) == args[0]
+        return
+    calls = timing.methods() and timing.call("counters")
+    with pytest.raises(
+        CallError, match=rf"async_timing\.{method} {reason}: use client\.call\('{method}', \.\.\.\)"
+    ) as caught:
+        list(timing.stream(method, *args))
+    assert (type(caught.value), caught.value.method) == (CallError, method)
+    assert timing.call("counters") == calls
+
+
+def test_a_plain_method_that_did_not_say_so_is_told_when_it_has_run(timing: Any) -> None:
+    with raises_remotely("TypeError") as caught:
+        list(timing.stream("blocking_echo_with_delay", 5, 0.0))
+    assert "returns int, which is nothing to stream: use client.call" in str(caught.value)
+
+
+class Misread(Protocol):
+    def count_to(self, limit: int): ...
+
+
+def test_a_generator_that_is_called_is_told_of_stream_and_of_the_annotation(timing: Any) -> None:
+    for call in (lambda: timing.call("count_to", 3), lambda: timing.bind(Misread).count_to(3)):
+        with pytest.raises(
+            CallError, match=r"use client\.stream\('count_to', .*interface for bind.*-> Iterator\[\.\.\.\]"
+        ):
+            call()
+
+
+def test_async_with_ends_a_stream(timing: Any) -> None:
+    async def first() -> int:
+        async with timing.stream("count_to", 10**9) as stream:
+            return await anext(stream)
+
+    assert asyncio.run(first()) == 0
+    wait_until(lambda: timing.call("counters") == {"closed": 1}, what="the end of the generator")
 
 
 def test_crash_ends_the_stream(core: Core) -> None:

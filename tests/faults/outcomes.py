@@ -144,7 +144,8 @@ def invalid(reason: str) -> Outcome:
     def check(cell: Cell, _: Any, error: BaseException | None) -> None:
         assert type(error) is InvalidArgumentsError, repr(error)
         assert (error.module, error.method) == ("frail", cell.method)
-        assert str(error) == f"frail.{cell.method}(): args[0]: {reason}"
+        parameter = {"take_dataclass": "post", "take_struct": "post", "take_enum": "colour"}[cell.method]
+        assert str(error) == f"frail.{cell.method}(): {parameter} (args[0]): {reason}"
 
     return check
 

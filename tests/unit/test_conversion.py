@@ -184,7 +184,7 @@ def test_a_whole_float_passes_for_an_int(hint: Any, value: Any, expected: Any) -
     ids=["plain", "list", "dict", "tuple", "record as dict", "record", "nested"],
 )
 def test_nothing_else_passes_for_an_int_and_the_path_leads_to_it(hint: Any, wrap: Any, path: str, value: Any) -> None:
-    assert refused(taking(hint), wrap(value)).startswith(f"{path}: Expected `int`, got ")
+    assert refused(taking(hint), wrap(value)).startswith(f"value ({path}): Expected `int`, got ")
 
 
 # --- scalars --------------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_optional_fields_may_be_left_out_and_required_ones_may_not() -> None:
     assert convert({"start": {"x": 1}}, Line) == Line(Point(1))
     assert convert({"start": {"x": 1}, "end": None}, Line) == Line(Point(1))
     assert "missing required field `x`" in refused(taking(Line), {"start": {}})
-    assert refused(taking(Line), {"start": {"x": 1}, "end": {"x": "1"}}).startswith("args[0].end.x: ")
+    assert refused(taking(Line), {"start": {"x": 1}, "end": {"x": "1"}}).startswith("value (args[0].end.x): ")
 
 
 def test_a_field_that_init_does_not_take_is_kept() -> None:
@@ -288,7 +288,7 @@ def test_a_record_that_refuses_its_values_is_an_invalid_argument() -> None:
             {1: "one"}[self.x]
 
     assert convert({"x": 1}, Picky) == Picky(1)
-    assert refused(taking(Picky), {"x": 2}).startswith("args[0]")
+    assert refused(taking(Picky), {"x": 2}).startswith("value (args[0]): KeyError")
 
 
 # --- what msgspec cannot check ------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_the_value_itself_is_not_changed() -> None:
 
 def test_a_key_that_does_not_fit_is_named_like_everything_else() -> None:
     message = refused(taking(list[dict[int, str]]), [{"x": "y"}])
-    assert message.startswith("args[0][0]")
+    assert message.startswith("value (args[0][0]): ")
     assert message.endswith("Expected `int`, got `str`")
     assert "$" not in message
 
@@ -328,21 +328,21 @@ def test_a_key_that_does_not_fit_is_named_like_everything_else() -> None:
 @pytest.mark.parametrize(
     ("hint", "value", "reason"),
     [
-        (int, None, "args[0]: Expected `int`, got `None`"),
-        (None, 1, "args[0]: Expected `None`, got `int`"),
-        (int | None, "x", "args[0]: Expected `int | None`, got `str`"),
-        (list[int], [1, None], "args[0][1]: Expected `int`, got `None`"),
-        (dict[str, int], [], "args[0]: Expected `dict`, got `list`"),
-        (list[int], {}, "args[0]: Expected `list`, got `dict`"),
-        (tuple[int, int], {1: 2}, "args[0]: Expected `tuple`, got `dict`"),
-        (Annotated[set[int], msgspec.Meta(min_length=1)], 5, "args[0]: Expected `set`, got `int`"),
-        (str, (1, 2), "args[0]: Expected `str`, got `tuple`"),
-        (Point, 5, "args[0]: Expected `Point`, got `int`"),
-        (str, Point(1), "args[0]: Expected `str`, got `Point`"),
-        (list[str], [[1]], "args[0][0]: Expected `str`, got `list`"),
-        (Annotated[list[int], msgspec.Meta(min_length=1)], [], "args[0]: Expected `list` of length >= 1"),
-        (dict[int, str], {None: ""}, "args[0]: key: Expected `int`, got `None`"),
-        (Literal["null"], "got `null`", "args[0]: Invalid enum value 'got `null`'"),
+        (int, None, "value (args[0]): Expected `int`, got `None`"),
+        (None, 1, "value (args[0]): Expected `None`, got `int`"),
+        (int | None, "x", "value (args[0]): Expected `int | None`, got `str`"),
+        (list[int], [1, None], "value (args[0][1]): Expected `int`, got `None`"),
+        (dict[str, int], [], "value (args[0]): Expected `dict`, got `list`"),
+        (list[int], {}, "value (args[0]): Expected `list`, got `dict`"),
+        (tuple[int, int], {1: 2}, "value (args[0]): Expected `tuple`, got `dict`"),
+        (Annotated[set[int], msgspec.Meta(min_length=1)], 5, "value (args[0]): Expected `set`, got `int`"),
+        (str, (1, 2), "value (args[0]): Expected `str`, got `tuple`"),
+        (Point, 5, "value (args[0]): Expected `Point`, got `int`"),
+        (str, Point(1), "value (args[0]): Expected `str`, got `Point`"),
+        (list[str], [[1]], "value (args[0][0]): Expected `str`, got `list`"),
+        (Annotated[list[int], msgspec.Meta(min_length=1)], [], "value (args[0]): Expected `list` of length >= 1"),
+        (dict[int, str], {None: ""}, "value (args[0]): key: Expected `int`, got `None`"),
+        (Literal["null"], "got `null`", "value (args[0]): Invalid enum value 'got `null`'"),
     ],
     ids=str,
 )

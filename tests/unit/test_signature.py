@@ -41,10 +41,10 @@ def test_every_argument_meets_its_own_annotation(args: Any, kwargs: Any, expecte
 @pytest.mark.parametrize(
     ("args", "kwargs", "path"),
     [
-        (("x",), {}, "args[0]: "),
-        ((1, 2), {}, "args[1]: "),
-        ((1, "x", 2, "x"), {}, "args[3]: "),
-        ((1, "x", 2, 3, 4, "x"), {}, "args[5]: "),
+        (("x",), {}, "a (args[0]): "),
+        ((1, 2), {}, "b (args[1]): "),
+        ((1, "x", 2, "x"), {}, "rest (args[3]): "),
+        ((1, "x", 2, 3, 4, "x"), {}, "rest (args[5]): "),
         ((1,), {"key": 5}, 'kwargs["key"]: '),
         ((1,), {"other": "x"}, 'kwargs["other"]: '),
         ((1,), {"rest": "x"}, 'kwargs["rest"]: '),
@@ -64,7 +64,7 @@ def test_rest_arguments_are_checked_whatever_follows_them() -> None:
 
     for function in (with_key, with_named):
         assert bound(function, 1, 2.0, 3) == (1, 2, 3)
-        assert refused(function, 1, 2, "x").startswith("args[2]: ")
+        assert refused(function, 1, 2, "x").startswith("rest (args[2]): ")
 
 
 def test_a_positional_only_name_is_free_for_the_named_rest() -> None:
@@ -108,7 +108,7 @@ def test_scalars_take_the_short_way_to_the_same_answer() -> None:
     assert bound(function, 2**200, "\ud800", False, 1, b"", None) == (2**200, "\ud800", False, 1.0, b"", None)
     for index, wrong in enumerate(["1", 2, 3, "4", "NQ==", 0]):
         args = [*good[:index], wrong, *good[index + 1 :]]
-        assert refused(function, *args).startswith(f"args[{index}]: Expected ")
+        assert refused(function, *args).startswith(f"{'abcdef'[index]} (args[{index}]): Expected ")
 
 
 def test_garbage_is_a_violation_on_either_way() -> None:
@@ -131,7 +131,7 @@ def test_an_annotation_that_cannot_be_resolved_spoils_no_other() -> None:
         return a, b, rest, c, named
 
     assert bound(function, [1], 2.0, "x", c="y", z=3.0) == ([1], 2, ("x",), "y", {"z": 3})
-    assert refused(function, 1, "b").startswith("args[1]: ")
+    assert refused(function, 1, "b").startswith("b (args[1]): ")
     assert refused(function, 1, 2, z="x").startswith('kwargs["z"]: ')
 
 
@@ -156,9 +156,9 @@ def test_literals_and_constraints() -> None:
         return mode, size
 
     assert bound(function, "read", 9.0) == ("read", 9)
-    assert refused(function, "append", 1).startswith("args[0]: ")
-    assert refused(function, "read", -1).startswith("args[1]: Expected `int` >= 0")
-    assert refused(function, "read", 10.0).startswith("args[1]: ")
+    assert refused(function, "append", 1).startswith("mode (args[0]): ")
+    assert refused(function, "read", -1).startswith("size (args[1]): Expected `int` >= 0")
+    assert refused(function, "read", 10.0).startswith("size (args[1]): ")
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
