@@ -71,6 +71,8 @@ class MockSubscription:
 class _Mocked:
     """The origin of a mock's calls: these are settled before anybody sees them."""
 
+    method = ""
+
     def outcome(self, reply: bytes) -> Any:
         return reply
 

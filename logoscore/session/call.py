@@ -28,6 +28,10 @@ def _is_a_signals(exc: BaseException) -> bool:
 class Origin(Protocol):
     """Who made the call, and what only he knows of it."""
 
+    @property
+    def method(self) -> str:
+        """Which method it calls."""
+
     def outcome(self, reply: bytes) -> Any:
         """The value in the reply, or what it says, raised."""
 
@@ -57,6 +61,11 @@ class Call(QuietFuture, Waiter):
         self._origin = origin
 
     # for the channel
+
+    @property
+    def method(self) -> str:
+        """The method that was called."""
+        return self._origin.method
 
     def deliver(self, data: bytes) -> bool:
         """The reply has come."""

@@ -11,7 +11,7 @@ its maker knows whether that is safe.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -112,7 +112,7 @@ class LogosAPIClient(Connection):
             raise
         if reply is None:
             self._node.cancel(link.link, call_id)
-            raise self._timed_out(method, timeout)
+            raise self._timed_out(method, timeout, link.begun_before(call_id))
         return self._outcome(reply, link, method, timeout, deadline)
 
     def _deadline(self, timeout: float | None, call: RunningCall | None) -> int:
@@ -168,8 +168,8 @@ class LogosAPIClient(Connection):
             raise self._timed_out(method, timeout)
         return read_value(reply, link.codec, self._target, method, link.peer)
 
-    def _timed_out(self, method: str, timeout: float | None) -> CallTimeoutError:
-        return no_reply(self._target, method, self._node.default_timeout if timeout is None else timeout)
+    def _timed_out(self, method: str, timeout: float | None, earlier: Sequence[str] = ()) -> CallTimeoutError:
+        return no_reply(self._target, method, self._node.default_timeout if timeout is None else timeout, earlier)
 
     def _reach(self, method: str, timeout: float | None, deadline: int) -> CallLink:
         """The channel; where it is not opened in time, the error is the call's, and says who was waited for."""
@@ -371,4 +371,4 @@ class _Request(msgspec.Struct, eq=False):
 
     def timed_out(self) -> LogosError:
         self.client._node.cancel(self.link.link, self.call_id)
-        return self.client._timed_out(self.method, self.timeout)
+        return self.client._timed_out(self.method, self.timeout, self.link.begun_before(self.call_id))

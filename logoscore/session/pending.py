@@ -93,6 +93,12 @@ class Pending:
                 self._hand_over(data)
         return reply
 
+    def begun_before(self, call_id: int) -> list[str]:
+        """The methods of the calls that were begun before that one and still wait for replies, oldest first: for errors."""
+        waiters = dict(self.waiters)
+        earlier = [waiters[number] for number in sorted(waiters) if number < call_id]
+        return [method for waiter in earlier if (method := waiter.method) is not None]
+
     # --- instead of replies -----------------------------------------------------------------------------------------
 
     def fail(self, call_id: int, error: LogosError) -> None:

@@ -5,6 +5,7 @@ The quickest kind, a plain value, the client reads itself (``LogosAPIClient._out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -73,8 +74,16 @@ def named(error: SerializationError, target: str, method: str) -> SerializationE
     return SerializationError(f"{target}.{method}: {error}", path=error.path, type_name=error.type_name)
 
 
-def no_reply(target: str, method: str, limit: float) -> CallTimeoutError:
-    """None came within ``limit`` seconds, or within what the running call has left."""
+def no_reply(target: str, method: str, limit: float, earlier: Sequence[str] = ()) -> CallTimeoutError:
+    """None came within ``limit`` seconds, or within what the running call has left.
+
+    ``earlier``: the methods of our own calls that were begun before and are not done: what was waited for may be these.
+    """
     call = running_call()
     whose = f"{limit:g} s" if call is None else f"{limit:g} s, or what was left of the deadline of {call.peer}'s call"
-    return CallTimeoutError(f"{target}.{method} did not reply within {whose}", module=target, method=method)
+    others = ""
+    if len(earlier) == 1:
+        others = f" (an earlier call to {target} was still under way: {earlier[0]})"
+    elif earlier:
+        others = f" ({len(earlier)} earlier calls to {target} were still under way, the first: {earlier[0]})"
+    return CallTimeoutError(f"{target}.{method} did not reply within {whose}{others}", module=target, method=method)

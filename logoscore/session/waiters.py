@@ -11,6 +11,7 @@ import threading
 from typing import Protocol
 
 from logoscore.errors import ChannelClosedError, LogosError
+from logoscore.transport.frame import parse
 
 __all__ = ["ExpiredError", "Nobody", "Settles", "SyncWaiter", "Waiter"]
 
@@ -27,6 +28,11 @@ class Waiter:
     """Somebody who expects frames with his call id. ``deliver`` returns True when it was the last one."""
 
     __slots__ = ()
+
+    @property
+    def method(self) -> str | None:
+        """Whose reply it waits for, for errors; None: not for the reply to a call, or the name is not at hand."""
+        return None
 
     def deliver(self, data: bytes) -> bool:
         raise NotImplementedError
@@ -52,15 +58,21 @@ class Nobody(Waiter):
 
 
 class SyncWaiter(Waiter):
-    """A thread that waits for one reply."""
+    """A thread that waits for one reply. ``frame``: its request."""
 
-    __slots__ = ("error", "gone", "lock", "reply")
+    __slots__ = ("_frame", "error", "gone", "lock", "reply")
 
-    def __init__(self) -> None:
+    def __init__(self, frame: object = b"") -> None:
+        self._frame = frame
         self.reply: bytes | None = None
         self.error: LogosError | None = None
         self.gone = False  # the thread has given up: it leads nobody any more
         self.lock: threading.Lock | None = None  # only a follower needs one
+
+    @property
+    def method(self) -> str | None:
+        frame = self._frame
+        return parse(frame).name.decode() if isinstance(frame, bytes) and frame else None
 
     def deliver(self, data: bytes) -> bool:
         self.reply = data

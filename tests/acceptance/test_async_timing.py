@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import wait_until
 
-from acceptance.support import MODULES, raises_remotely
+from acceptance.support import MODULES, raises_remotely, write_module
 from logoscore import Core
 from logoscore.errors import CallCancelledError, CallTimeoutError
 
@@ -65,6 +66,43 @@ def test_echo_with_delay(timing: Any, method: str) -> None:
 @pytest.mark.parametrize("method", ["echo_with_delay", "blocking_echo_with_delay"])
 def test_deadline_longer_than_the_delay(timing: Any, method: str) -> None:
     assert timing.call(method, ["in time"], 0.05, timeout=LONG) == ["in time"]
+
+
+HANGS = """
+import asyncio
+from logoscore import PluginInterface, invokable
+
+class Hangs(PluginInterface):
+    @invokable
+    async def hang(self):
+        await asyncio.Event().wait()
+
+    @invokable
+    def ping(self):
+        return self.api.name
+"""
+
+
+def test_who_waited_for_earlier_calls_is_told_of_them(plugins: Path) -> None:
+    """The module runs one call at a time: what did not reply was not even begun."""
+    write_module(plugins, "hangs", HANGS)
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        hangs = core.load_plugin("hangs")
+        first = hangs.submit("hang", timeout=LONG)
+        one = r"^hangs.ping did not reply within 0.1 s \(an earlier call to hangs was still under way: hang\)$"
+        with pytest.raises(CallTimeoutError, match=one):
+            hangs.call("ping", timeout=0.1)
+        with pytest.raises(CallTimeoutError, match=one):
+            hangs.submit("ping", timeout=0.1).result()
+        second = hangs.submit("ping", timeout=LONG)
+        with pytest.raises(
+            CallTimeoutError, match=r"\(2 earlier calls to hangs were still under way, the first: hang\)$"
+        ):
+            hangs.call("ping", timeout=0.1)
+        first.cancel()
+        assert second.result() == "hangs"
+        with pytest.raises(CallTimeoutError, match=r"^hangs.hang did not reply within 0.1 s$"):
+            hangs.call("hang", timeout=0.1)
 
 
 def test_deadline_shorter_than_the_delay(timing: Any) -> None:

@@ -13,9 +13,11 @@ from transport_support import Pair, Worker, channel_pair, drain, soon
 
 from logoscore.errors import LogosError, ModuleCrashedError
 from logoscore.limits import NO_LIMITS
+from logoscore.session.call import Call
 from logoscore.session.outgoing import CallLink
+from logoscore.session.streams import IncomingStream
 from logoscore.session.threads import ThreadGroup
-from logoscore.session.waiters import SyncWaiter
+from logoscore.session.waiters import Nobody, SyncWaiter
 from logoscore.transport.codec import SAFE
 from logoscore.transport.frame import CALL, FOREVER, HEADER, NO_TOKEN, REPLY
 
@@ -55,6 +57,26 @@ def test_a_call_that_comes_too_late_takes_no_reply_from_those_whose_reply_has_ar
 
         assert [waiter.reply for waiter in waiters.values()] == [_frame(REPLY, 1), _frame(REPLY, 2)]
         assert owner.threads.join(10)
+
+
+def test_earlier_calls_are_known_by_their_methods_in_the_order_in_which_they_began() -> None:
+    """Of a thread that waits, a future, and a stream, which is no call; whose frame is in pieces has no name at hand."""
+    with channel_pair() as pair:
+        owner: Any = SimpleNamespace(threads=ThreadGroup(), limits=NO_LIMITS, link_failed=lambda *_: None)
+        link = CallLink(1, "peer", pair.near, SAFE, owner)
+        origin: Any = SimpleNamespace(method="submitted")
+        named = HEADER.pack(CALL, SAFE.ID, 0, 5, 1, 0, NO_TOKEN) + b"first and its arguments"
+        waiting = [
+            (5, SyncWaiter(named)),
+            (1, SyncWaiter(named)),
+            (2, Call(origin)),
+            (3, IncomingStream(lambda _: None)),
+        ]
+        waiting += [(4, SyncWaiter([named, b""])), (0, Nobody()), (7, SyncWaiter(named))]
+        link._pending.update(waiting)
+        assert link.begun_before(6) == ["first", "submitted", "first"]
+        assert link.begun_before(1) == []
+        link._pending.clear()
 
 
 class _Crowds(SyncWaiter):
