@@ -1,6 +1,6 @@
 """The seed's functions, on one default Core: ``logos_core_start()`` is ``logoscore.start()``, and so on.
 
-For programs that want the seed's shape, and for the C library, each of whose functions calls one of these. Each acts on
+For programs that want Logos Core's shape, and for the C library, each of whose functions calls one of these. Each acts on
 the default Core, which ``initialize`` (or the first function that needs it) makes and ``cleanup`` ends; after that a new
 one can be made.
 """

@@ -25,7 +25,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def invokable(function: _F = None) -> _F:  # type: ignore[assignment]  # None: who calls it is told what to write
-    """Mark a method as callable from other modules and the app (the seed's ``Q_INVOKABLE``).
+    """Mark a method as callable from other modules and the app (Logos Core's ``Q_INVOKABLE``).
 
     What is not marked cannot be called. Names that begin with an underscore cannot be marked.
 

@@ -68,7 +68,7 @@ class Dependency(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """What a module says of itself. The first eight fields are the seed's, the others this project's."""
+    """What a module says of itself. The first eight fields are Logos Core's, the others this project's."""
 
     name: str
     version: str

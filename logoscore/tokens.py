@@ -61,7 +61,7 @@ class TokenManager:
     # what others present to us
 
     def save(self, peer: str, token: str) -> None:
-        """From now on ``peer`` must present ``token`` (the seed's ``save``). Replaces all earlier ones."""
+        """From now on ``peer`` must present ``token`` (Logos Core's ``save``). Replaces all earlier ones."""
         raw = token_bytes(token)
         with self._lock:
             self._admitted.pop(peer, None)
@@ -84,7 +84,7 @@ class TokenManager:
             del admitted[:-_ADMITTED]
 
     def check_valid(self, peer: str, token: str | bytes) -> bool:
-        """Whether ``peer`` presents the right token (the seed's ``check_valid``). Constant-time."""
+        """Whether ``peer`` presents the right token (Logos Core's ``check_valid``). Constant-time."""
         raw = token if type(token) is bytes else token_bytes(token)  # type: ignore[arg-type]  # a str, then
         saved = self._saved.get(peer)
         return saved is not None and (compare_digest(saved, raw) or self._takes_up(peer, raw))

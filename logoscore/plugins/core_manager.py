@@ -1,4 +1,4 @@
-"""The built-in core manager: the core's functions as a module, under the seed's names and in snake_case.
+"""The built-in core manager: the core's functions as a module, under Logos Core's names and in snake_case.
 
 It lives in the app's process, beside the core that it manages, and is reached through channels like any module.
 """

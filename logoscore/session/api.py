@@ -29,7 +29,7 @@ default_api: Callable[[], LogosAPI] | None = None
 class LogosAPI:
     """One party's way to the others. A module has one; the app's is ``core.api``. Thread-safe.
 
-    ``LogosAPI("core")``, as in the seed's example, is the ``api`` of the default Core.
+    ``LogosAPI("core")``, as in Logos Core's own example, is the ``api`` of the default Core.
 
     Attributes:
         name: who I am.
@@ -98,7 +98,7 @@ class LogosAPI:
         are full.
 
         Raises:
-            SerializationError: the data cannot travel.
+            SerializationError: the data cannot travel; the error names the event.
         """
         self._node.publisher.trigger(event, data)
 

@@ -132,9 +132,10 @@ class Call(QuietFuture, Waiter):
         return True
 
     def result(self, timeout: float | None = None) -> Any:
-        """The result, or what the call raises. Waits at most ``timeout`` seconds (TimeoutError; the call goes on).
+        """The result, or what the call raises. Waits at most ``timeout`` seconds; the call itself has its own timeout.
 
         Raises:
+            TimeoutError: the standard library's, no CallTimeoutError: it is not there yet, and the call goes on.
             CallCancelledError: it was cancelled.
             StateError: in a done-callback of a call of the same client, where nobody could bring the result meanwhile (not
                 for a ``timeout`` of 0, which does not wait).

@@ -217,8 +217,9 @@ class LogosAPIClient(Connection):
     def submit(self, method: str, *args: Any, timeout: float | None = None) -> Call:
         """Begin a call; returns a ``concurrent.futures.Future`` that can also be awaited.
 
-        What :meth:`call` raises because of the arguments or the connection is raised here, the rest by the future.
-        ``cancel()`` reaches the callee.
+        Where the module cannot be reached, or an argument cannot travel (SerializationError), that is raised here; all
+        else by the future: InvalidArgumentsError, too, since only the module knows its method. ``cancel()`` reaches the
+        callee.
 
         Done-callbacks run on the thread that reads the replies of this module, as those of an executor run on its worker:
         they may submit further calls, but what waits in one (for a lock, the network) holds up every other reply. A
@@ -262,7 +263,7 @@ class LogosAPIClient(Connection):
         """Call a generator method, sync or async; returns an iterator over its items (also for ``async for``).
 
         At most 16 items are under way; the generator rests while nobody takes them. Each item must come within the
-        default timeout. ``close()``, or leaving a ``with`` block, ends it early.
+        default timeout (``Core(default_timeout=...)``). ``close()``, or leaving a ``with`` block, ends it early.
         """
         deadline = self._deadline(None, running_call())
         link = self._reach(method, None, deadline)
@@ -309,7 +310,11 @@ class LogosAPIClient(Connection):
         """A typed view: an object with the methods of ``interface`` (a Protocol or any class), each of which calls.
 
         ``def`` methods call and wait, ``async def`` methods return awaitables, generator methods stream. Defaults and
-        keyword arguments are those of the interface; results of annotated methods are converted to the annotation.
+        keyword arguments are those of the interface; results of annotated methods are converted to the annotation. In a
+        Protocol, a generator method is one whose annotation says so: ``-> Iterator[int]``, ``-> AsyncIterator[int]``.
+
+        Each call has the default timeout (``Core(default_timeout=...)``, and inside a call what is left of that); for
+        another one take :meth:`call` or :meth:`submit`.
 
         Raises:
             TypeError: ``interface`` is no class, or has no public methods.
@@ -321,7 +326,7 @@ class LogosAPIClient(Connection):
     # --- events -----------------------------------------------------------------------------------------------------
 
     def subscribe(self, event: str | None = None, *, maxsize: int = 1024, overflow: Overflow = "block") -> Subscription:
-        """Hear the module's events from now on; it need not be loaded yet, and may be reloaded.
+        """Hear the module's events from now on; it need not be loaded yet, and may be unloaded: that is waited out.
 
         Should it crash and not be restarted, whoever waits for an event gets ModuleCrashedError (see Subscription).
 

@@ -13,7 +13,7 @@ __all__ = ["LogosAPIProvider"]
 
 
 class LogosAPIProvider:
-    """Exposes one module to the others (the seed's LogosAPIProvider): its proxy, and a thread per incoming channel."""
+    """Exposes one module to the others (Logos Core's LogosAPIProvider): its proxy, and a thread per incoming channel."""
 
     def __init__(self, proxy: ModuleProxy, owner: LinkOwner) -> None:
         self.proxy = proxy
