@@ -21,7 +21,6 @@ __all__ = ["create_module"]
 
 _PACKAGE: Final = "logos_modules"
 """Files of a plugins directory are imported as ``logos_modules.<name>.<file>``, whatever else has their name."""
-_ENTRY_POINTS: Final = "logoscore.modules"
 
 
 def create_module(bootstrap: Bootstrap, metadata: Metadata) -> PluginInterface:
@@ -89,7 +88,9 @@ def _no_class(bootstrap: Bootstrap, code: ModuleType, class_name: str) -> Module
     if bootstrap.source == "distribution":
         from importlib.metadata import entry_points
 
-        points = [each for each in entry_points(group=_ENTRY_POINTS) if each.name == bootstrap.name and each.dist]
+        from logoscore.plugins.discovery import GROUP
+
+        points = [each for each in entry_points(group=GROUP) if each.name == bootstrap.name and each.dist]
         owner = f" of {points[0].dist.name}" if points and points[0].dist is not None else ""
         who = f"entry point {bootstrap.name}{owner}"
     meant = nearest(class_name, (name for name, value in vars(code).items() if isinstance(value, type)))

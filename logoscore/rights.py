@@ -113,8 +113,8 @@ def _not_loaded(record: ModuleRecord, requester: str) -> LogosError:
     name = record.name
     is_not = "" if record.state == KNOWN else "is not loaded: it "
     return ModuleNotLoadedError(
-        f"module {name!r} {is_not}{record.standing}; the app loads it, or loads it before {requester} if "
-        f"{requester} lists it in 'dependencies'; api.get_client({name!r}).wait_ready() waits until somebody does",
+        f"module {name!r} {is_not}{record.standing}; the app loads it, or {requester} lists it in 'dependencies', "
+        f"so that it is loaded first; client.wait_ready() waits until it is loaded",
         module=name,
     )
 
