@@ -11,6 +11,8 @@ Rules:
 * Decided under the lock, delivered after it. A link that was closed between the two is closed again afterwards.
 * A party that sends what it may not is told so, or ended where no honest host does that.
 * Nothing that a party says names it: its identity is its pipe.
+* A module that is being loaded has channels already, since modules may need each other while they come up. The app gets
+  its own when the module is loaded: what it can reach is loaded, and a crash in its call no failure of the load.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from typing import Any, Final, Protocol
 from logoscore.errors import (
     ChannelClosedError,
     LogosError,
+    ModuleCrashedError,
+    ModuleNotLoadedError,
     PermissionDeniedError,
     ProtocolViolationError,
     TransportError,
@@ -40,6 +44,7 @@ from logoscore.watching import Watching
 
 __all__ = ["Brokerage", "Party", "Rights"]
 
+_APP: Final = "core"
 _LOOK_SECONDS: Final = 1.0  # between two looks whether somebody's removal is over: its end wakes who waits for it
 
 
@@ -67,6 +72,7 @@ class Brokerage:
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
         self._leaving: dict[str, Flag] = {}  # names of those whose removal is under way
+        self._held: dict[Party, tuple[Party, m.OpenLink]] = {}  # the app's wish for who is being loaded
         self._links = LinkTable()
         self._grants = Grants()
         self._loans = Loans(self._links, buffer_memory)
@@ -117,15 +123,26 @@ class Brokerage:
         capability = self._parties.get(CAPABILITY_MODULE)
         return {(capability, party)} if capability is not None else set()
 
+    def came_up(self, party: Party) -> None:
+        """A party is loaded: the app, which may have waited for that, can reach it."""
+        with self._lock:
+            party.coming = False
+            held = self._held.pop(party, None)
+        if held is not None:
+            self.handle(*held)
+
     def remove(self, party: Party, error: LogosError) -> None:
         """A party went; everybody who had a channel with it gets ``error``, and its tokens are void."""
         with self._lock:
             callbacks = self._questions.dismiss(party)
+            held = self._held.pop(party, None)
             if self._parties.get(party.name) is not party:
                 called, gone = set[Party](), None  # it was never reached
             else:
                 called, gone = self._leave(party), Flag()
                 self._leaving[party.name] = gone
+        if held is not None:
+            self._refuse(*held, _not_there(party.name, error))
         for callback in callbacks:
             callback(None)
         if gone is None:
@@ -248,17 +265,28 @@ class Brokerage:
         callee = self._present(self._rights.resolve(message.target), party.name)
         with self._lock:
             granted = CAPABILITY_MODULE in {party.name, callee.name} or (party, callee) in self._grants
+            waits = granted and self._hold(party, callee, message)
         if not granted:
             raise PermissionDeniedError(
                 f"{party.name} has no grant for {callee.name}: it asks the capability module first",
                 requester=party.name,
                 target=callee.name,
             )
+        if waits:
+            return
         # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
         former = self._links.find(party, callee.name, m.CALLS)
         if former is not None:
             self._linking.close(former, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
         self._linking.create(party, callee, m.CALLS, request=message.request)
+
+    def _hold(self, party: Party, callee: Party, message: m.OpenLink) -> bool:
+        """Under the lock: whether that channel has to wait until its callee is loaded. See :meth:`came_up`."""
+        if party.name != _APP or not callee.coming or self._parties.get(callee.name) is not callee:
+            return False
+        # Whoever asks again has given up what he asked for before: it need not be answered.
+        self._held[callee] = party, message
+        return True
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
         party.deliver(m.Done(message.request, self._rights.resolve(message.target, party.name)))
@@ -287,6 +315,13 @@ class Brokerage:
         """Ask a party about itself; None if it is not there, or does not answer in time."""
         party = self.party(name)
         return self._questions.ask_and_wait(party, lambda number: m.Query(number, what), timeout) if party else None
+
+
+def _not_there(name: str, error: LogosError) -> LogosError:
+    """The error for who waited until a module is loaded, and it did not come to that."""
+    if isinstance(error, ModuleCrashedError):
+        return error
+    return ModuleNotLoadedError(f"module {name!r} is not loaded: {error}", module=name)
 
 
 def _plant(newcomer: Party) -> Callable[[int], Any]:

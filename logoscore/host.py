@@ -199,12 +199,14 @@ class Host:
                 instance.init_logos(api)
                 if self._bootstrap.state is not None:
                     restore_state(instance, self._bootstrap.state)
+                self._pipe.send(
+                    m.encode(m.Ready())
+                )  # in the turn still: what a call does that waited for it comes later
         except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything, SystemExit included
             self._load_failed(exc)
             return False
         if self._metadata.concurrency == "multi":
             self._node.gate.widen(self._metadata.max_workers or DEFAULT_WORKERS)
-        self._pipe.send(m.encode(m.Ready()))
         return True
 
     def _load_failed(self, exc: BaseException) -> None:

@@ -67,9 +67,8 @@ class Lifecycle:
                 mine.append(records[name])
 
         def call_off(name: str) -> None:
-            host = records[name].host
-            if host is not None and name in begun:  # another's load is his affair
-                host.kill()
+            if name in begun:  # another's load is his affair
+                self.life.call_off(records[name])
 
         try:
             Work(list(roots), needs, load, call_off, _AT_ONCE).run()
@@ -194,9 +193,7 @@ class Lifecycle:
     def _end_some(self, records: list[ModuleRecord]) -> None:
         """One round: what is loaded is unloaded, dependents first; what is being loaded is killed and waited for."""
         for record in records:
-            host = record.host
-            if record.state == LOADING and host is not None:
-                host.kill()
+            self.life.call_off(record)
         for record in records:
             if record.state in {LOADING, UNLOADING}:
                 record.settled.wait(_ROUND_SECONDS)

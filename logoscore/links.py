@@ -33,6 +33,8 @@ class Party:
     name: str
     token: str = field(repr=False)
     deliver: Callable[..., None] = field(repr=False)
+    coming: bool = False
+    """It is being loaded."""
     silent: bool = False
     """It did not answer a question of the core in time: nobody waits for it again before it does."""
     in_memory: bool = False

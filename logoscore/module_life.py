@@ -4,6 +4,9 @@
 
 What the host needs is sent while its interpreter starts, so that nothing waits for two things one after the other. A host
 of another installation is an exception: it says first which version of the protocol it speaks.
+
+What ends a host after its ``Ready`` is a crash of a loaded module, also where the loading thread has not got as far:
+whoever of the two, it or the watching thread, comes first says that the module is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from logoscore.errors import (
     StateError,
     without_last_words,
 )
-from logoscore.exit_status import ExitStatus
+from logoscore.exit_status import ExitStatus, not_loaded
 from logoscore.launch import HostCommand, find_host
 from logoscore.locks import Thread
 from logoscore.metadata import BUILTIN_NAMES
@@ -84,11 +87,10 @@ class ModuleLife:
         begins = self._begin(record)
         if begins is None:
             return False
-        comes_back = begins in ENDED
         try:
             if begun is not None:
                 begun()
-            self._bring_up(record)
+            self._bring_up(record, comes_back=begins in ENDED)
         except BaseException as exc:
             with self.registry.lock:
                 if record.state == LOADING:
@@ -98,9 +100,6 @@ class ModuleLife:
             raise
         finally:
             self._has_come_up()
-        if comes_back:
-            record.restarts += 1
-            self.on_restarted(record)
         return True
 
     def _begin(self, record: ModuleRecord) -> str | None:
@@ -132,9 +131,9 @@ class ModuleLife:
         if rests:
             self.warm.refill()
 
-    def _bring_up(self, record: ModuleRecord) -> None:
+    def _bring_up(self, record: ModuleRecord, *, comes_back: bool) -> None:
         token, record.instance = new_token(), uuid.uuid4().hex
-        record.token = token
+        record.token, record.comes_back = token, comes_back
         try:
             command = find_host(record.spec.metadata.interpreter, record.spec.path, self.settings.plugins_dirs)
             host, party, changes = self._host(record, token, command)
@@ -152,24 +151,35 @@ class ModuleLife:
             self.brokerage.add(party)
             host.send(m.Start())
             host.wait_ready(max(end - time.monotonic(), 0), self.settings.load_timeout)
-            self._watch(record, host)
             with self.registry.lock:
-                self._check_still_wanted(record)
-                record.advance("ready")
-                record.loaded_at = time.time()
+                if record.host is host:  # else it has ended since, and everybody has heard of that
+                    self._check_still_wanted(record, host)
+                    self._watch(record, host)
+                    self._is_loaded(record)
+            self.brokerage.came_up(party)
         except BaseException as exc:
+            with self.registry.lock:
+                host.given_up = True
             self._watchdog.forget(record.name)
             self.brokerage.remove(party, ChannelClosedError(f"{record.name} could not be loaded: {exc}"))
             host.kill()
             host.join()
             raise
 
+    def _is_loaded(self, record: ModuleRecord) -> None:
+        """Under the registry's lock: state, count and announcement in one step, so that no crash comes between them."""
+        record.advance("ready")
+        record.loaded_at = time.time()
+        if record.comes_back:
+            record.restarts += 1
+            self.on_restarted(record)
+
     def _host(
         self, record: ModuleRecord, token: str, command: HostCommand | None
     ) -> tuple[SupervisedHost, Party, m.Changes | None]:
         """A host for ``record``, a warm one if there is one that will do, and the module as a party. Raises OSError."""
         limits = self.registry.limits(record)
-        party = Party(record.name, token, _ignore)
+        party = Party(record.name, token, _ignore, coming=True)
 
         def on_message(message: Any) -> None:
             self.brokerage.handle(party, message)
@@ -205,12 +215,21 @@ class ModuleLife:
                 module=record.name,
             ) from exc
 
-    def _check_still_wanted(self, record: ModuleRecord) -> None:
+    def call_off(self, record: ModuleRecord) -> None:
+        """End a load that is under way: whoever is at it gets a ModuleLoadError. Nothing if there is none (any more)."""
+        with self.registry.lock:
+            host = record.host
+            if record.state != LOADING or host is None:
+                return
+            host.given_up = True
+        host.kill()
+
+    def _check_still_wanted(self, record: ModuleRecord, host: SupervisedHost) -> None:
         """Under the registry's lock: much may have happened while it was coming up."""
+        if host.given_up:
+            raise not_loaded(record.name, "its load was called off", "")
         if self._ending:
             raise StateError("the core is ending")
-        if record.host.exit is not None:
-            raise record.host.exit.crash(record.name)  # it was ready, and has ended since
         self._check_dependencies(record)
 
     def _check_dependencies(self, record: ModuleRecord) -> None:
@@ -248,6 +267,8 @@ class ModuleLife:
         """On the watching thread: the process is gone, whatever ended it."""
         with self.registry.lock:
             current = record.host is not None and record.host.pid == status.pid
+            if current and record.state == LOADING and record.host.ready and not record.host.given_up:
+                self._is_loaded(record)
             crashed = current and record.state == LOADED
             if crashed:
                 record.last_exit = str(status)

@@ -100,6 +100,8 @@ class ModuleRecord:
     token: str | None = field(default=None, repr=False)
     loaded_at: float | None = None
     restarts: int = 0
+    comes_back: bool = False
+    """It had ended by itself before it was loaded, or is being loaded, now."""
     last_exit: str | None = None
     pickled: bytes = field(default=b"", repr=False)
     """Of a class that the app loads directly: the class, by cloudpickle."""

@@ -76,6 +76,8 @@ class SupervisedHost:
         self.hook_error: LogosError | None = None  # what about_to_unload raised
         self.saved_state: bytes | None = None
         self.in_memory = IN_MEMORY  # as its Hello says; until then, as a host of this very interpreter has it
+        self.ready = False  # its module is initialized
+        self.given_up = False  # its load was called off: its end is no crash
         self._refusal: LogosError | None = None
         self._parted = Flag()  # it has ended, or refuses to
         self._patience = 0.0  # of whoever has asked it to end
@@ -87,7 +89,7 @@ class SupervisedHost:
         self._hello = Flag()
         self._settled = Flag()
         self._ended = Flag()
-        self._ready = self._up = False
+        self._up = False
         self._failure: m.LoadFailed | None = None
         self._exit: ExitStatus | None = None
         self._started_by = ""
@@ -164,7 +166,7 @@ class SupervisedHost:
             timeout: what is left of ``whole``, the load's.
         """
         self._settled.wait(timeout)
-        if self._ready:
+        if self.ready:
             return
         if self._failure is None:
             if not self._up:
@@ -276,7 +278,7 @@ class SupervisedHost:
             self._up = True
             self._hello.set()
         elif isinstance(message, m.Ready):
-            self._ready = True
+            self.ready = True
             self._settled.set()
         elif isinstance(message, m.LoadFailed):
             self._failure = message

@@ -10,7 +10,7 @@ import pytest
 from helpers import wait_until
 
 from logoscore.brokerage import Brokerage, Party
-from logoscore.errors import ChannelClosedError, LogosError, ModuleNotLoadedError
+from logoscore.errors import ChannelClosedError, LogosError, ModuleCrashedError, ModuleNotLoadedError
 from logoscore.session.node import CAPABILITY_MODULE
 from logoscore.transport import messages as m
 
@@ -64,7 +64,7 @@ class Court:
 def court() -> Iterator[Court]:
     court = Court()
     yield court
-    for name in ("caller", "callee", CAPABILITY_MODULE):
+    for name in ("core", "caller", "callee", CAPABILITY_MODULE):
         party = court.brokerage.party(name)
         if party is not None:
             court.brokerage.remove(party, ChannelClosedError("the test ends"))
@@ -124,3 +124,39 @@ def test_a_capability_module_that_ends_while_it_comes_keeps_nobody_waiting(court
     court.brokerage.remove(newcomer, ChannelClosedError("it died"))
     assert not court.brokerage._questions._answers
     coming.join()
+
+
+@pytest.mark.parametrize("end", ["it comes up", "it crashes", "it cannot be loaded"])
+def test_the_app_reaches_a_module_when_it_is_loaded_and_modules_do_before(court: Court, end: str) -> None:
+    parties = {name: court.party(name) for name in (CAPABILITY_MODULE, "core", "caller", "callee")}
+    parties["callee"].coming = True
+    for party in parties.values():
+        court.brokerage.add(party)
+    for name in ("core", "caller"):
+        court.brokerage.handle(parties[CAPABILITY_MODULE], m.Authorize(1, name, "callee"))
+    wait_until(lambda: len(court.heard(CAPABILITY_MODULE, m.Done)) == 2, what="the grants")
+    court.brokerage.handle(parties["core"], m.OpenLink(1, "callee"))
+    court.brokerage.handle(parties["core"], m.OpenLink(2, "callee"))  # it has given up the first
+    assert not court.heard("callee", m.Attach)
+    court.brokerage.handle(parties["caller"], m.OpenLink(3, "callee"))
+    assert peers(court) == ["caller"]
+    if end == "it comes up":
+        court.brokerage.came_up(parties["callee"])
+        assert peers(court) == ["caller", "core"]
+        assert not court.heard("core", m.Failed)
+        court.brokerage.handle(parties["core"], m.OpenLink(4, "callee"))
+        assert peers(court) == ["caller", "core", "core"], "from now on at once"
+        return
+    error = ModuleCrashedError("it died") if end == "it crashes" else ChannelClosedError("its init_logos raised")
+    court.brokerage.remove(parties["callee"], error)
+    [place] = court.heard("core", m.Failed)
+    failed = court.told[place][1]
+    kind = "ModuleCrashedError" if end == "it crashes" else "ModuleNotLoadedError"  # both: wait_ready goes on waiting
+    assert (failed.request, failed.error.kind) == (2, kind)
+    assert str(error) in failed.error.message
+    assert peers(court) == ["caller"]
+
+
+def peers(court: Court) -> list[str]:
+    """Who the callee has channels from, in the order that it was told."""
+    return [court.told[place][1].link.peer for place in court.heard("callee", m.Attach)]
