@@ -305,11 +305,11 @@ class Brokerage:
 
     # --- what the core asks of a party by name ----------------------------------------------------------------------
 
-    def ask_busy(self, name: str, answer: Callable[[Any], None]) -> None:
-        """Ask a party what runs in it (see ``Node.busy``); ``answer`` is called later, or at once with None if it is gone."""
+    def ask(self, name: str, what: str, answer: Callable[[Any], None]) -> None:
+        """Ask a party about itself (see ``Node._query``); ``answer`` is called later, or at once with None if it is gone."""
         party = self.party(name)
         if party is not None:
-            self._questions.ask(party, lambda number: m.Query(number, "busy"), answer)
+            self._questions.ask(party, lambda number: m.Query(number, what), answer)
 
     def query(self, name: str, what: str, timeout: float) -> Any:
         """Ask a party about itself; None if it is not there, or does not answer in time."""

@@ -127,17 +127,17 @@ class ModuleCrashedError(ModuleError):
     stderr: str | None
 
 
-_LAST_WORDS: Final = "; its last words:\n"
+_LAST_LINES: Final = "; last lines on its stderr:\n"
 
 
-def with_last_words(text: str, stderr: str) -> str:
+def with_last_lines(text: str, stderr: str) -> str:
     """The message of an error, with what the module's process wrote last."""
-    return f"{text}{_LAST_WORDS}{stderr}" if stderr else text
+    return f"{text}{_LAST_LINES}{stderr}" if stderr else text
 
 
-def without_last_words(text: str) -> str:
-    """The same message for those who only mention it: the last words stand wherever the error itself does."""
-    return text.partition(_LAST_WORDS)[0]
+def without_last_lines(text: str) -> str:
+    """The same message for those who only mention it: the last lines stand wherever the error itself does."""
+    return text.partition(_LAST_LINES)[0]
 
 
 # --- calls ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from logoscore.errors import ModuleCrashedError, ModuleLoadError, with_last_words
+from logoscore.errors import ModuleCrashedError, ModuleLoadError, with_last_lines
 from logoscore.limits import NO_LIMITS, Limits
 from logoscore.transport.messages import LoadFailed
 
@@ -44,13 +44,15 @@ class ExitStatus:
         return cls(pid, None, name, stderr, reason or limits.blame(name, cpu, stderr) or None)
 
     def __str__(self) -> str:
+        if self.reason and self.exit_code == 0:
+            return f"ended by the core: {self.reason}"  # asked to, it went in order: its code would tell of no fault
         how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
         return f"{how}: {self.reason}" if self.reason else how
 
     def crash(self, module: str) -> ModuleCrashedError:
         """The error for everybody who depended on ``module``."""
         return ModuleCrashedError(
-            with_last_words(f"module {module!r} (pid {self.pid}) ended: {self}", self.stderr),
+            with_last_lines(f"module {module!r} (pid {self.pid}) ended: {self}", self.stderr),
             module=module,
             pid=self.pid,
             exit_code=self.exit_code,
@@ -62,7 +64,7 @@ class ExitStatus:
 def not_loaded(module: str, why: str, stderr: str, **fields: str) -> ModuleLoadError:
     """The error for who wanted to load ``module``; ``fields`` of the error that ``why`` says in words."""
     text = f"module {module!r} could not be loaded: {why}"
-    return ModuleLoadError(with_last_words(text, stderr), module=module, stderr=stderr, **fields)
+    return ModuleLoadError(with_last_lines(text, stderr), module=module, stderr=stderr, **fields)
 
 
 def module_raised(module: str, failure: LoadFailed, stderr: str) -> ModuleLoadError:

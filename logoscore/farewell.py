@@ -6,14 +6,20 @@
 
 Rules: it runs in the main thread, in the module's turn, so that no call runs beside it. A call that does not end costs
 the module its saved state, not its hook. Whatever hangs in here is ended by the core, with SIGTERM and SIGKILL.
+
+Processes that the module's code has started are its own, and live on. The last thing of all says on stderr which do; a host
+that is killed, or ends by ``os._exit``, cannot.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
 
 from logoscore.errors import LogosError, SerializationError
 from logoscore.locks import Flag
@@ -25,7 +31,13 @@ from logoscore.transport.codec import SAFE
 from logoscore.transport.frame import BUFFERS, join_payload, split_payload
 from logoscore.transport.messages import MAX_STATE
 
-__all__ = ["Farewell", "restore_state"]
+__all__ = ["Farewell", "name_what_stays_at_exit", "restore_state"]
+
+_TASKS: Final = "/proc/self/task"
+_COMMAND: Final = 80  # characters of each that are told
+_MOST: Final = 10  # processes that are told by name
+_HELPERS: Final = ("from multiprocessing.resource_tracker import", "from multiprocessing.forkserver import")
+"""What the standard library starts beside its pools: ends when we have."""
 
 
 class Farewell:
@@ -120,3 +132,44 @@ def restore_state(instance: Any, state: bytes) -> None:
         print(f"{type(instance).__name__} has no restore_state: the saved state is dropped", file=sys.stderr)
         return
     restore(SAFE.decode(*split_payload(state[1:], state[0])))
+
+
+def name_what_stays_at_exit(module: str) -> None:
+    """Have the end of this process say which children it leaves running. Before the module's code, so after its handlers."""
+    atexit.register(_name_what_stays, module, os.getpid())
+
+
+def _name_what_stays(module: str, pid: int) -> None:
+    if os.getpid() != pid:
+        return  # a child that the module has forked, and that ends as we do
+    stay = [f"{child} ({command})" for child in _children() if (command := _command(child)) is not None]
+    if stay:
+        more = f" and {len(stay) - _MOST} more" if len(stay) > _MOST else ""
+        text = f"{', '.join(stay[:_MOST])}{more}"
+        print(f"module {module!r} leaves processes running that its code has started: {text}", file=sys.stderr)
+
+
+def _children() -> list[int]:
+    """The processes that this one has started and not waited for; none where the system does not say."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):  # there is no /proc, or no descriptor left to read it with
+        for task in os.listdir(_TASKS):  # noqa: PTH208 - no pathlib in every host
+            with contextlib.suppress(OSError):  # this thread has just ended, or the kernel was built without children
+                found.update(map(int, _read(f"{_TASKS}/{task}/children").split()))
+    return sorted(found)
+
+
+def _command(pid: int) -> str | None:
+    """Its command line, shortened; None: it has ended, or will when we have."""
+    try:
+        command = " ".join(_read(f"/proc/{pid}/cmdline").split("\0")).strip()
+    except OSError:
+        return None
+    if not command or any(helper in command for helper in _HELPERS):  # (a zombie has none)
+        return None
+    return command if len(command) <= _COMMAND else f"{command[:_COMMAND]}…"
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123 - likewise
+        return stream.read()

@@ -20,7 +20,7 @@ import sys
 from typing import Any, Final
 
 from logoscore.errors import ChannelClosedError, ModuleLoadError, ProtocolViolationError
-from logoscore.farewell import Farewell, restore_state
+from logoscore.farewell import Farewell, name_what_stays_at_exit, restore_state
 from logoscore.interface import give_api
 from logoscore.limits import Limits
 from logoscore.locks import Flag, Thread
@@ -98,6 +98,7 @@ class Host:
         try:
             if self._bootstrap.changes is not None:
                 _adopt(self._bootstrap.changes, self._bootstrap.name)
+            name_what_stays_at_exit(self._bootstrap.name)
             self._limits.apply(self._bootstrap.name)
             Thread(target=self._control, name="logos-control").start()
         except (ModuleLoadError, RuntimeError, MemoryError, OSError) as exc:

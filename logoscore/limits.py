@@ -146,7 +146,7 @@ class Limits(msgspec.Struct, frozen=True):
         self._set(
             module, "cpu_time", resource.RLIMIT_CPU, self.cpu_time, hard if self.cpu_time <= hard < kill else kill
         )
-        # Its last words say where the time went.
+        # The last lines on its stderr say where the time went.
         faulthandler.register(signal.SIGXCPU, file=2, all_threads=True, chain=True)
 
     def _limit_memory(self, module: str) -> None:

@@ -22,7 +22,7 @@ from logoscore.errors import (
     LogosError,
     ModuleLoadError,
     StateError,
-    without_last_words,
+    without_last_lines,
 )
 from logoscore.exit_status import ExitStatus, not_loaded
 from logoscore.launch import HostCommand, find_host
@@ -58,7 +58,7 @@ class ModuleLife:
         """Called when a loaded module's process has ended by itself."""
         self.on_restarted: Callable[[ModuleRecord], None] = _ignore
         """Called when a module that had ended by itself is loaded again."""
-        self._watchdog = Watchdog(brokerage.ask_busy)
+        self._watchdog = Watchdog(brokerage.ask)
         self._spawner = Spawner()
         self.warm = WarmHosts(settings.warm_hosts, self._spawner, settings.restarts)
         self._ending = False
@@ -96,7 +96,7 @@ class ModuleLife:
                 if record.state == LOADING:
                     record.host = record.pid = record.token = None
                     record.advance("failed")
-                    record.load_failure = without_last_words(summary(exc))
+                    record.load_failure = without_last_lines(summary(exc))
             raise
         finally:
             self._has_come_up()

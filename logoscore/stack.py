@@ -1,7 +1,7 @@
 """Where a module hangs while it is loaded: its host is asked for the stack of its main thread, which writes it to stderr.
 
     core: SIGQUIT ─▶ host: faulthandler, in C, so native code that keeps the interpreter does not matter
-                     └─▶ stderr ─▶ the last words of the error that is about to be raised
+                     └─▶ stderr ─▶ its last lines, in the error that is about to be raised
 
 A module that has a handler of its own for SIGQUIT has taken it from us; then there is no stack.
 """

@@ -348,7 +348,7 @@ class SupervisedHost:
         return self._exit
 
     def _show_stack(self) -> None:
-        """It hangs, and will be ended: have it say where, as its last words. Waits for them a moment at most."""
+        """It hangs, and will be ended: have it say where, on its stderr. Waits for that a moment at most."""
         if self._process is not None and self._up:
             self._process.signal(SIGNAL)
             await_stack(self._stderr.tail, self._ended)

@@ -3,6 +3,8 @@
     every quarter of the timeout: ask the host what runs ─▶ the same call, the same event loop standing still, or no
     answer at all, over the whole timeout ─▶ on_hung(reason)
 
+Once something has run for half of the timeout the host is asked where its code is, too.
+
 Rules: the host answers on its control thread, which no code of the module's runs on; silence therefore means that some
 C code keeps the GIL, or that the process is stopped. What a call spends waiting for other modules does not count. Without
 a module that has opted in there is no thread and no timer.
@@ -21,6 +23,8 @@ from logoscore.locks import Condition, Thread
 __all__ = ["Watchdog"]
 
 _LOOKS: Final = 4  # per timeout
+_SUSPECT: Final = 0.5  # of the timeout
+_MAX_WHERE: Final = 1000  # characters of an answer that go into the reason
 _MOST: Final = 256  # calls that are looked at: hashes of numbers can be made to collide
 _JOIN_SECONDS: Final = 5.0
 
@@ -34,6 +38,7 @@ class _Watched:
     on_hung: Callable[[str], None]
     next_look: float
     seen: dict[tuple[int, int, int], float] = field(default_factory=dict)  # what ran → since when we know
+    where: Any = None  # where its code was when it was asked last
     asked: float | None = None  # when the question was put that is not answered yet
 
 
@@ -41,10 +46,11 @@ class Watchdog:
     """Looks at the modules that asked for it.
 
     Args:
-        ask: ``ask(name, answer)`` asks a host what runs; ``answer(keys)`` comes later, in any thread, or never.
+        ask: ``ask(name, what, answer)`` asks a host what runs ("busy") or where its code is ("where"); ``answer(value)``
+            comes later, in any thread, or never.
     """
 
-    def __init__(self, ask: Callable[[str, Callable[[Any], None]], None]) -> None:
+    def __init__(self, ask: Callable[[str, str, Callable[[Any], None]], None]) -> None:
         self._ask = ask
         self._changed = Condition()
         self._watched: dict[str, _Watched] = {}
@@ -106,10 +112,17 @@ class Watchdog:
             return
         watched.asked = now
 
+        if any(now - since >= watched.timeout * _SUSPECT for since in watched.seen.values()):
+
+            def told(where: Any) -> None:
+                watched.where = where
+
+            self._ask(watched.name, "where", told)
+
         def answer(keys: Any) -> None:
             self._compare(watched, keys)
 
-        self._ask(watched.name, answer)
+        self._ask(watched.name, "busy", answer)
 
     def _compare(self, watched: _Watched, keys: Any) -> None:
         """The host's answer; any thread. What it says is the module's own affair: at worst it is never found hanging."""
@@ -119,7 +132,9 @@ class Watchdog:
         watched.seen = {key: watched.seen.get(key, now) for key in running}
         longest = max((now - since for since in watched.seen.values()), default=0.0)
         if longest >= watched.timeout:
-            self._hung(watched, f"a call of it, or its event loop, has not come to an end for {longest:.3g} s")
+            where = watched.where  # (a host of an older logoscore, in another interpreter, does not know)
+            place = f", in {where[:_MAX_WHERE]}" if where and isinstance(where, str) else ""
+            self._hung(watched, f"a call of it, or its event loop, has not come to an end for {longest:.3g} s{place}")
 
     def _hung(self, watched: _Watched, why: str) -> None:
         with self._changed:

@@ -40,6 +40,7 @@ from logoscore.session.outgoing import CallLink
 from logoscore.session.provider import LogosAPIProvider
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.threads import ThreadGroup
+from logoscore.session.whereabouts import running_code
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
@@ -164,6 +165,8 @@ class Node:
     def _query(self, msg: m.Query, _: Sequence[int]) -> None:
         if msg.what == "busy":
             self._send(m.Done(msg.request, self.busy()))
+        elif msg.what == "where":
+            self._send(m.Done(msg.request, running_code()))
         else:
             self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
 

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from logoscore.errors import LogosError, ModuleCrashedError, without_last_words
+from logoscore.errors import LogosError, ModuleCrashedError, without_last_lines
 from logoscore.interface import Event
 from logoscore.session.subscription import Subscription
 
@@ -133,7 +133,7 @@ class Listener:
             except StopIteration:
                 return None
             except ModuleCrashedError as error:
-                what = without_last_words(str(error))
+                what = without_last_lines(str(error))
                 logging.getLogger("logoscore").warning(
                     "%r waits until its module is loaded again: %s", subscription, what
                 )

@@ -110,7 +110,9 @@ def test_where_a_load_hangs_is_in_the_error(plugins: Path, wait: str) -> None:
     folder = write_module(plugins, "lost", code)
     line = code.splitlines().index(f"        {wait}") + 1
     with Core(plugins_dir=plugins, entry_points=False, load_timeout=5.0) as core:
-        with pytest.raises(ModuleLoadError, match=r"not ready within 5 s \(load_timeout\); its last words:") as caught:
+        with pytest.raises(
+            ModuleLoadError, match=r"not ready within 5 s \(load_timeout\); last lines on its stderr:"
+        ) as caught:
             core.load_plugin("lost")
         assert_no_half_state(core, "lost")
     own = [line for line in str(caught.value).splitlines() if str(folder) in line]

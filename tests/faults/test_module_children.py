@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ CHILDREN = {
     "program that writes": ("start_program", "sh", "-c", "while :; do echo noise >&2; done"),
     "fork": ("fork",),
 }
+
+LEAVES = "module 'worker' leaves processes running that its code has started: "
 
 ENDS: dict[str, Callable[[Core, int], None]] = {
     "unload": lambda core, _: core.unload_plugin("worker"),
@@ -51,7 +54,32 @@ def test_children_that_outlive_their_module(plugins: Path, end: str, capfd: pyte
             assert is_running(children["program that ignores signals"])
         finally:
             kill(*children.values())
-    capfd.readouterr()
+    said = [line for line in capfd.readouterr().err.splitlines() if LEAVES in line]
+    if end.startswith("SIG"):  # whoever is killed cannot say anything
+        assert not said
+    else:
+        assert len(said) == 1
+        assert set(re.findall(r"(\d+) \(", said[0])) == {str(child) for child in children.values()}
+        assert f"{children['program']} (sleep 1000)" in said[0]
+
+
+def test_children_that_have_ended_or_will_are_not_named(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One ended by the module's own exit handler, a zombie, and what the standard library starts beside its pools."""
+    add_method(
+        plugins,
+        "start_tracker_and_child(self)",
+        "import atexit, multiprocessing",
+        "self.event = multiprocessing.get_context('spawn').Event()",
+        "child = subprocess.Popen(['sleep', '1000'])",
+        "atexit.register(lambda: (child.kill(), child.wait()))",
+    )
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        worker.call("start_tracker_and_child")
+        kill(worker.call("start_program", "sleep", "1000"))
+        core.unload_plugin("worker")
+        assert core.get_plugin_info("worker").last_exit == "exit code 0"
+    assert LEAVES not in capfd.readouterr().err
 
 
 def kill(*pids: int) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
+import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from acceptance.support import write_module
@@ -14,6 +17,7 @@ from helpers import wait_until
 
 from logoscore import Core
 from logoscore.errors import ModuleCrashedError
+from logoscore.watchdog import Watchdog
 
 SLEEPER = """
 import asyncio, hashlib, os, threading
@@ -93,6 +97,14 @@ def core(tmp_path: Path) -> Iterator[Core]:
         yield core
 
 
+#: What the error says of where the code is. Nobody can be asked where native code keeps the interpreter to itself.
+PLACES = {
+    "hang": r"Sleeper\.(hang|init_logos\.<locals>\.<lambda>) \((sleeper|multi)\.py:\d+\) > .*Event\.wait \(",
+    "loop": r"Sleeper\.loop \((sleeper|multi)\.py:\d+\)",
+    "block_the_loop": r"Sleeper\.block_the_loop \((sleeper|multi)\.py:\d+\) > ",
+}
+
+
 @pytest.mark.parametrize("name", ["sleeper", "multi"])
 @pytest.mark.parametrize("how", ["hang", "loop", "native", "block_the_loop", "trigger_hanging_callback"])
 def test_what_hangs_is_ended_and_says_why(core: Core, name: str, how: str) -> None:
@@ -100,8 +112,11 @@ def test_what_hangs_is_ended_and_says_why(core: Core, name: str, how: str) -> No
     if how == "trigger_hanging_callback":
         client.call(how)
         how = "hang"
-    with pytest.raises(ModuleCrashedError, match=r"watchdog found it hanging \(limits.hang_timeout 1 s\)"):
+    with pytest.raises(ModuleCrashedError, match=r"watchdog found it hanging \(limits.hang_timeout 1 s\)") as caught:
         client.call(how, timeout=60)
+    assert "exit code 0" not in str(caught.value)
+    if how in PLACES:
+        assert re.search(rf"for [\d.]+ s, in {PLACES[how]}", str(caught.value)), caught.value
     wait_until(lambda: core.get_plugin_info(name).state != "loaded" or core.get_plugin_info(name).restarts)
     assert "watchdog" in str(core.get_plugin_info(name).last_exit)
     if name == "sleeper":
@@ -112,7 +127,7 @@ def test_what_hangs_is_ended_and_says_why(core: Core, name: str, how: str) -> No
 def test_a_generator_that_hangs_is_ended_and_one_that_goes_on_is_not(core: Core) -> None:
     client = core.load_plugin("multi")
     assert list(client.stream("slow_items", 15)) == list(range(15))
-    with pytest.raises(ModuleCrashedError, match="watchdog"):
+    with pytest.raises(ModuleCrashedError, match=r"watchdog.*Sleeper\.items"):
         list(client.stream("items"))
 
 
@@ -147,3 +162,32 @@ def test_without_it_nobody_looks(core: Core) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "logos-watchdog"]
     core.load_plugin("multi")
     assert [thread for thread in threading.enumerate() if thread.name == "logos-watchdog"]
+
+
+def test_who_waits_for_another_is_not_named(core: Core) -> None:
+    """Beside the call that hangs there is one that waits for its own."""
+    core.load_plugin("sleeper2")
+    client = core.load_plugin("multi")
+    waiting = client.submit("ask_slow", 60, timeout=60)
+    with pytest.raises(ModuleCrashedError, match=r", in Sleeper\.hang [^;]*$"):
+        client.call("hang", timeout=60)
+    with pytest.raises(ModuleCrashedError):
+        waiting.result(60)
+
+
+@pytest.mark.parametrize("where", ["here", "", None, {"calls": 1}, [(1, 2, 3)]])
+def test_what_a_host_says_of_places_never_keeps_it_from_being_found(where: object) -> None:
+    """A host of another interpreter may be older, and not understand that question."""
+
+    def ask(name: str, what: str, answer: Callable[[Any], None]) -> None:
+        answer(where if what == "where" else [(1, 2, 3)])
+
+    found: queue.SimpleQueue[str] = queue.SimpleQueue()
+    watchdog = Watchdog(ask)
+    try:
+        watchdog.watch("it", 0.1, found.put)
+        reason = found.get(timeout=30)
+    finally:
+        watchdog.close()
+    assert "has not come to an end" in reason
+    assert reason.endswith(" s, in here" if where == "here" else " s")

@@ -256,6 +256,12 @@ def test_the_end_of_a_process_names_the_limit(status: int | None, cpu: float | N
     assert (crash.exit_code, crash.signal_name) == (ended.exit_code, ended.signal_name)
 
 
+def test_the_end_that_the_core_asked_for_has_no_exit_code_in_words() -> None:
+    assert str(ExitStatus.of(1, 0, "", "it hung")) == "ended by the core: it hung"
+    assert str(ExitStatus.of(1, 1, "", "it hung")) == "exit code 1: it hung"
+    assert str(ExitStatus.of(1, -9, "", "it hung")) == "killed by SIGKILL: it hung"
+
+
 def test_cpu_seconds_of_a_process() -> None:
     mine = cpu_seconds(os.getpid())
     assert mine is not None
