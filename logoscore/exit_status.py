@@ -45,7 +45,7 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.reason and self.exit_code == 0:
-            return f"ended by the core: {self.reason}"  # asked to, it went in order: its code would tell of no fault
+            return self.reason  # the core's: asked to end, it did so in order, and its code would tell of no fault
         how = f"killed by {self.signal_name}" if self.signal_name else f"exit code {self.exit_code}"
         return f"{how}: {self.reason}" if self.reason else how
 

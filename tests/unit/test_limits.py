@@ -257,7 +257,7 @@ def test_the_end_of_a_process_names_the_limit(status: int | None, cpu: float | N
 
 
 def test_the_end_that_the_core_asked_for_has_no_exit_code_in_words() -> None:
-    assert str(ExitStatus.of(1, 0, "", "it hung")) == "ended by the core: it hung"
+    assert str(ExitStatus.of(1, 0, "", "it hung")) == "it hung"
     assert str(ExitStatus.of(1, 1, "", "it hung")) == "exit code 1: it hung"
     assert str(ExitStatus.of(1, -9, "", "it hung")) == "killed by SIGKILL: it hung"
 
