@@ -16,6 +16,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -142,11 +143,25 @@ def name_what_stays_at_exit(module: str) -> None:
 def _name_what_stays(module: str, pid: int) -> None:
     if os.getpid() != pid:
         return  # a child that the module has forked, and that ends as we do
-    stay = [f"{child} ({command})" for child in _children() if (command := _command(child)) is not None]
-    if stay:
-        more = f" and {len(stay) - _MOST} more" if len(stay) > _MOST else ""
-        text = f"{', '.join(stay[:_MOST])}{more}"
-        print(f"module {module!r} leaves processes running that its code has started: {text}", file=sys.stderr)
+    staying = [f"{child} ({command})" for child in _children() if (command := _command(child)) is not None]
+    if staying:
+        more = f" and {len(staying) - _MOST} more" if len(staying) > _MOST else ""
+        text = f"{', '.join(staying[:_MOST])}{more}"
+        _say_without_waiting(f"module {module!r} leaves processes running that its code has started: {text}\n")
+
+
+def _say_without_waiting(line: str) -> None:
+    """On stderr, if there is room: the core reads that no more before we have ended, and what stays may have filled it."""
+    data = line.encode(errors="replace")
+    with contextlib.suppress(OSError):  # no room, nobody reads, or the module has closed it
+        if not stat.S_ISFIFO(os.fstat(2).st_mode):
+            os.write(2, data)  # a file of the module's choice
+            return
+        own = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK)  # the flag is ours only, not of all who share 2
+        try:
+            os.write(own, data)
+        finally:
+            os.close(own)
 
 
 def _children() -> list[int]:

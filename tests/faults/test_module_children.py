@@ -54,6 +54,22 @@ def test_children_that_outlive_their_module(plugins: Path, end: str, capfd: pyte
             assert is_running(children["program that ignores signals"])
         finally:
             kill(*children.values())
+    capfd.readouterr()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_children_that_live_on_are_named(plugins: Path, end: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """But by one that fills the pipe of its stderr meanwhile: see below."""
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        pid = worker.call("pid")
+        quiet = [kind for kind in CHILDREN if kind != "program that writes"]
+        children = {kind: worker.call(*CHILDREN[kind]) for kind in quiet}
+        try:
+            ENDS[end](core, pid)
+            wait_until(lambda: core.get_plugin_info("worker").pid != pid, what="the core noticing")
+        finally:
+            kill(*children.values())
     said = [line for line in capfd.readouterr().err.splitlines() if LEAVES in line]
     if end.startswith("SIG"):  # whoever is killed cannot say anything
         assert not said
@@ -166,6 +182,24 @@ FAREWELLS = {
         pipe._socket.shutdown(socket.SHUT_WR)
 """,
 }
+
+
+def test_a_child_that_fills_stderr_does_not_hold_up_the_end(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody reads it between the end of the control pipe and that of the process, and this is when children are named."""
+    slow = ("import atexit", "atexit.register(threading.Event().wait, 1)")  # so it is full by then
+    add_method(plugins, "end_slowly(self)", *slow)
+    with (plugins / "worker" / "worker.py").open("a", encoding="utf-8") as stream:
+        stream.write(FAREWELLS["pipe ends first"])
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        worker = core.load_plugin("worker")
+        worker.call("end_slowly")
+        child = worker.call("start_program", "sh", "-c", "exec yes noise >&2")
+        try:
+            core.unload_plugin("worker")
+            assert core.get_plugin_info("worker").last_exit == "exit code 0"
+        finally:
+            kill(child)
+    capfd.readouterr()
 
 
 @pytest.mark.parametrize("farewell", FAREWELLS)
