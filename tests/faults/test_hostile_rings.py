@@ -174,7 +174,7 @@ def test_the_app_lives_with_spoilt_semaphores(tmp_path: Path) -> None:
 
 def test_what_a_dead_modules_child_writes_on_is_nobodys(tmp_path: Path) -> None:
     """It has the dead one's memory still: neither are its events the module's, nor do they hold up those of the next one."""
-    with parties(tmp_path) as (core, evil, _, _), evil.subscribe("fired", maxsize=1_000_000) as heard:
+    with parties(tmp_path) as (core, evil, _, _), evil.subscribe("fired") as heard:
         evil.call("fire", 1)
         assert heard.get(timeout=20).data == (0, None)
         child = run(
@@ -194,7 +194,8 @@ def test_what_a_dead_modules_child_writes_on_is_nobodys(tmp_path: Path) -> None:
             os.kill(core.get_plugin_info("evil").pid or 0, signal.SIGKILL)
             wait_until(lambda: core.get_plugin_info("evil").state != "loaded", what="the core noticing")
             core.load_plugin("evil").call("fire", 1)
-            wait_until(lambda: heard.get(timeout=20).data == (0, None), what="the next one's event")
+            while heard.get(timeout=20).data != (0, None):
+                pass  # what was written before the end, one ring at most
         finally:
             os.kill(child, signal.SIGKILL)
 
