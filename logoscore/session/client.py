@@ -183,7 +183,9 @@ class LogosAPIClient(Connection):
     # --- connecting -------------------------------------------------------------------------------------------------
 
     def wait_ready(self, timeout: float | None = None) -> None:
-        """Wait until the module is loaded and can be called.
+        """Wait until the module is loaded and can be called, by a restart or by whomever.
+
+        One that was given up is waited for, too, since anybody may load it.
 
         Raises:
             CallTimeoutError: it was not within ``timeout`` seconds (None: the default timeout).
