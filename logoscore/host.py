@@ -60,10 +60,15 @@ def run_host(control_fd: int) -> int:
     except ChannelClosedError:
         return 0  # the core is gone
     finally:
-        try:
-            pipe.close()
-        except OSError as exc:
-            print(f"the module has closed the control pipe of its host: {exc}", file=sys.stderr)
+        _blame_if_closed(pipe)
+        pipe.close()
+
+
+def _blame_if_closed(pipe: ControlPipe) -> None:
+    """Code that closes descriptors which are not its own closes ours, too: the core only sees that the host ends."""
+    if not pipe.is_intact():
+        with contextlib.suppress(OSError):  # of stderr, likewise
+            os.write(2, b"the module has closed the control pipe of its host\n")
 
 
 class Host:
@@ -155,6 +160,8 @@ class Host:
                 data, descriptors = received
                 self._handle(m.decode_to_party(data), descriptors)
             code = 0  # the core is gone
+            if not self._ends():
+                _blame_if_closed(self._pipe)
         except ChannelClosedError:
             code = 0  # likewise, while we told it something
         except MemoryError:

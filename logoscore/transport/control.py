@@ -85,6 +85,7 @@ class ControlPipe:
     def __init__(self, fd: int, *, max_message: int, accept_descriptors: bool) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
+        self._identity = _identity(fd)
         self._parser = Parser(max_message, _MAX_DESCRIPTORS if accept_descriptors else 0)
         self._accept = accept_descriptors
         self._chunk = memoryview(bytearray(_CHUNK if accept_descriptors else 0))
@@ -95,6 +96,10 @@ class ControlPipe:
     def fileno(self) -> int:
         """The descriptor, for ``poll``; -1 when closed."""
         return self._socket.fileno()
+
+    def is_intact(self) -> bool:
+        """Whether the descriptor is still this pipe's: strange code may have closed it, and the number be another file's."""
+        return _identity(self._socket.fileno()) == self._identity
 
     def send(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send one message. The descriptors stay the caller's.
@@ -217,11 +222,22 @@ class ControlPipe:
             pass  # the other end was quicker
 
     def close(self) -> None:
-        """Close it and every descriptor that arrived and was not taken."""
-        self._socket.close()
+        """Close it and every descriptor that arrived and was not taken. Not what only has its number: see above."""
+        if self.is_intact():
+            self._socket.close()
+        else:
+            self._socket.detach()
         _close_all([fd for fds in (*(fds for _, fds in self._ready), *self._batches) for fd in fds])
         self._ready.clear()
         self._batches.clear()
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _close_all(descriptors: Sequence[int]) -> None:

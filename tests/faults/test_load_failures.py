@@ -88,6 +88,22 @@ def test_death_during_the_import(shared_core: Core, mortal: Path, death: str) ->
     core.unload_plugin(name)
 
 
+@pytest.mark.parametrize("then", ["", "self.kept = [os.open(os.devnull, os.O_RDONLY) for _ in range(64)]"])
+def test_descriptors_closed_later(plugins: Path, then: str) -> None:
+    """Its host notices when the core says something next, also where the number is another file's by then."""
+    lines = ["os.closerange(3, 1024)", then, "self.api.trigger('closed')", "threading.Event().wait()"]
+    method = "\n        ".join(["    @invokable\n    def close(self):", *lines])
+    write_module(plugins, "closing", f"{HEAD}{BODY}\n{method}\n")
+    with Core(plugins_dir=plugins, entry_points=False) as core:
+        closing = core.load_plugin("closing")
+        with closing.subscribe("closed") as closed:
+            call = closing.submit("close")
+            closed.get(timeout=20)
+            core.get_module_stats()
+            with pytest.raises(ModuleCrashedError, match="closed the control pipe of its host"):
+                call.result(20)
+
+
 def test_modules_that_never_come_up(plugins: Path) -> None:
     wait = "threading.Event().wait()"
     write_module(plugins, "stuck_in_import", HEAD + wait + BODY)
