@@ -11,8 +11,8 @@ Rules:
 * Decided under the lock, delivered after it. A link that was closed between the two is closed again afterwards.
 * A party that sends what it may not is told so, or ended where no honest host does that.
 * Nothing that a party says names it: its identity is its pipe.
-* A module that is being loaded has channels already, since modules may need each other while they come up. The app gets
-  its own when the module is loaded: what it can reach is loaded, and a crash in its call no failure of the load.
+* A module that is being loaded has channels already: modules may need each other while they come up, and a call that comes
+  early has its turn after the load. The app can ask to be told when it is loaded (AwaitLoaded).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Brokerage:
         self._lock = threading.RLock()
         self._parties: dict[str, Party] = {}
         self._leaving: dict[str, Flag] = {}  # names of those whose removal is under way
-        self._held: dict[Party, tuple[Party, m.OpenLink]] = {}  # the app's wish for who is being loaded
+        self._awaited: dict[Party, list[tuple[Party, m.AwaitLoaded]]] = {}  # who waits until that one is loaded
         self._links = LinkTable()
         self._grants = Grants()
         self._loans = Loans(self._links, buffer_memory)
@@ -82,6 +82,7 @@ class Brokerage:
         self._watching = Watching(self._lock, self._parties, self._links, self._questions, rights, self._linking.create)
         self._handlers: dict[type, Callable[[Party, Any], None]] = {
             m.OpenLink: self._open_link,
+            m.AwaitLoaded: self._await_loaded,
             m.Attached: self._linking.attached,
             m.LinkFailed: self._linking.failed,
             m.Watch: self._watch,
@@ -124,25 +125,25 @@ class Brokerage:
         return {(capability, party)} if capability is not None else set()
 
     def came_up(self, party: Party) -> None:
-        """A party is loaded: the app, which may have waited for that, can reach it."""
+        """A party is loaded: tell the app, which may have waited for that."""
         with self._lock:
             party.coming = False
-            held = self._held.pop(party, None)
-        if held is not None:
-            self.handle(*held)
+            awaited = self._awaited.pop(party, [])
+        for waiter, message in awaited:
+            waiter.deliver(m.Done(message.request))
 
     def remove(self, party: Party, error: LogosError) -> None:
         """A party went; everybody who had a channel with it gets ``error``, and its tokens are void."""
         with self._lock:
             callbacks = self._questions.dismiss(party)
-            held = self._held.pop(party, None)
+            awaited = self._awaited.pop(party, [])
             if self._parties.get(party.name) is not party:
                 called, gone = set[Party](), None  # it was never reached
             else:
                 called, gone = self._leave(party), Flag()
                 self._leaving[party.name] = gone
-        if held is not None:
-            self._refuse(*held, _not_there(party.name, error))
+        for waiter, message in awaited:
+            self._refuse(waiter, message, _not_there(party.name, error))
         for callback in callbacks:
             callback(None)
         if gone is None:
@@ -265,28 +266,25 @@ class Brokerage:
         callee = self._present(self._rights.resolve(message.target), party.name)
         with self._lock:
             granted = CAPABILITY_MODULE in {party.name, callee.name} or (party, callee) in self._grants
-            waits = granted and self._hold(party, callee, message)
         if not granted:
             raise PermissionDeniedError(
                 f"{party.name} has no grant for {callee.name}: it asks the capability module first",
                 requester=party.name,
                 target=callee.name,
             )
-        if waits:
-            return
         # A client has one channel; whoever asks for another has lost it, or wants to exhaust us.
         former = self._links.find(party, callee.name, m.CALLS)
         if former is not None:
             self._linking.close(former, ChannelClosedError(f"{party.name} has opened another channel to {callee.name}"))
         self._linking.create(party, callee, m.CALLS, request=message.request)
 
-    def _hold(self, party: Party, callee: Party, message: m.OpenLink) -> bool:
-        """Under the lock: whether that channel has to wait until its callee is loaded. See :meth:`came_up`."""
-        if party.name != _APP or not callee.coming or self._parties.get(callee.name) is not callee:
-            return False
-        # Whoever asks again has given up what he asked for before: it need not be answered.
-        self._held[callee] = party, message
-        return True
+    def _await_loaded(self, party: Party, message: m.AwaitLoaded) -> None:
+        callee = self._present(self._rights.resolve(message.target), party.name)
+        with self._lock:
+            if party.name == _APP and callee.coming and self._parties.get(callee.name) is callee:
+                self._awaited.setdefault(callee, []).append((party, message))
+                return
+        party.deliver(m.Done(message.request))
 
     def _resolve(self, party: Party, message: m.Resolve) -> None:
         party.deliver(m.Done(message.request, self._rights.resolve(message.target, party.name)))

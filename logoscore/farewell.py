@@ -176,14 +176,15 @@ def _children() -> list[int]:
 
 
 def _command(pid: int) -> str | None:
-    """Its command line, shortened; None: it has ended, or will when we have."""
+    """Its program; None: it has ended, or will when we have. Its arguments are nobody's affair: they may be secrets."""
     try:
-        command = " ".join(_read(f"/proc/{pid}/cmdline").split("\0")).strip()
+        command = _read(f"/proc/{pid}/cmdline")
     except OSError:
         return None
     if not command or any(helper in command for helper in _HELPERS):  # (a zombie has none)
         return None
-    return command if len(command) <= _COMMAND else f"{command[:_COMMAND]}…"
+    program = command.partition("\0")[0]
+    return program if len(program) <= _COMMAND else f"{program[:_COMMAND]}…"
 
 
 def _read(path: str) -> str:

@@ -97,6 +97,7 @@ class Host:
         self._exit_code: object = 0
         self._instance: Any = None
         self._unloading: m.Unload | None = None
+        self._kept: contextlib.ExitStack | None = None  # the turn of a load that failed
 
     def run(self) -> int:
         """Load, serve, end; returns the exit code."""
@@ -160,7 +161,7 @@ class Host:
                 data, descriptors = received
                 self._handle(m.decode_to_party(data), descriptors)
             code = 0  # the core is gone
-            if not self._ends():
+            if not self._pipe.is_intact() and not self._ends():
                 _blame_if_closed(self._pipe)
         except ChannelClosedError:
             code = 0  # likewise, while we told it something
@@ -195,27 +196,33 @@ class Host:
 
     def _load(self) -> bool:
         """Load and initialise the module. What its code raises is reported, and the host ends."""
-        from logoscore.loading import create_module
-
         try:
             api = self._api()
-            with self._node.turn(self._bootstrap.name):
-                instance = create_module(self._bootstrap, self._metadata)
-                give_api(instance, api)
-                self._node.proxy.expose(instance)
-                self._instance = instance
-                instance.init_logos(api)
-                if self._bootstrap.state is not None:
-                    restore_state(instance, self._bootstrap.state)
-                self._pipe.send(
-                    m.encode(m.Ready())
-                )  # in the turn still: what a call does that waited for it comes later
+            with contextlib.ExitStack() as turn:
+                turn.enter_context(self._node.turn(self._bootstrap.name))
+                try:
+                    self._create(api)
+                except BaseException:
+                    self._kept = turn.pop_all()  # nobody's call has a turn in what could not be loaded
+                    raise
         except BaseException as exc:  # noqa: BLE001 - the module's code may raise anything, SystemExit included
             self._load_failed(exc)
             return False
         if self._metadata.concurrency == "multi":
             self._node.gate.widen(self._metadata.max_workers or DEFAULT_WORKERS)
         return True
+
+    def _create(self, api: Any) -> None:
+        from logoscore.loading import create_module
+
+        instance = create_module(self._bootstrap, self._metadata)
+        give_api(instance, api)
+        self._node.proxy.expose(instance)
+        self._instance = instance
+        instance.init_logos(api)
+        if self._bootstrap.state is not None:
+            restore_state(instance, self._bootstrap.state)
+        self._pipe.send(m.encode(m.Ready()))  # in the turn still: what a call does that waited for it comes later
 
     def _load_failed(self, exc: BaseException) -> None:
         from logoscore.session.wire_errors import format_traceback, place_in, safe_text

@@ -6,6 +6,7 @@ Pure: no processes, no channels. A module's class is defined with these names al
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -92,9 +93,10 @@ class PluginInterface:
 
 
 def give_api(instance: PluginInterface, api: LogosAPI) -> None:
-    """Before ``init_logos``: whoever overrides that need not keep it. A class with an ``api`` of its own keeps its own."""
-    if not hasattr(type(instance), "api"):
-        instance.api = api
+    """Before ``init_logos``: whoever overrides that need not keep it. Who has an ``api`` of his own keeps his own."""
+    if not hasattr(type(instance), "api") and "api" not in getattr(instance, "__dict__", ()):
+        with contextlib.suppress(AttributeError):  # its attributes cannot be set: init_logos has the api, too
+            instance.api = api
 
 
 def default_name(cls: type[PluginInterface]) -> str:

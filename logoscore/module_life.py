@@ -87,13 +87,14 @@ class ModuleLife:
         begins = self._begin(record)
         if begins is None:
             return False
+        record.instance = mine = uuid.uuid4().hex
         try:
             if begun is not None:
                 begun()
             self._bring_up(record, comes_back=begins in ENDED)
         except BaseException as exc:
             with self.registry.lock:
-                if record.state == LOADING:
+                if record.state == LOADING and record.instance == mine:  # else it has ended, and another load has begun
                     record.host = record.pid = record.token = None
                     record.advance("failed")
                     record.load_failure = without_last_lines(summary(exc))
@@ -132,7 +133,7 @@ class ModuleLife:
             self.warm.refill()
 
     def _bring_up(self, record: ModuleRecord, *, comes_back: bool) -> None:
-        token, record.instance = new_token(), uuid.uuid4().hex
+        token = new_token()
         record.token, record.comes_back = token, comes_back
         try:
             command = find_host(record.spec.metadata.interpreter, record.spec.path, self.settings.plugins_dirs)
@@ -156,7 +157,6 @@ class ModuleLife:
                     self._check_still_wanted(record, host)
                     self._watch(record, host)
                     self._is_loaded(record)
-            self.brokerage.came_up(party)
         except BaseException as exc:
             with self.registry.lock:
                 host.given_up = True
@@ -165,6 +165,7 @@ class ModuleLife:
             host.kill()
             host.join()
             raise
+        self.brokerage.came_up(party)
 
     def _is_loaded(self, record: ModuleRecord) -> None:
         """Under the registry's lock: state, count and announcement in one step, so that no crash comes between them."""

@@ -121,12 +121,12 @@ class Supervision:
             while lately and lately[0] < now - self._limits.period:
                 lately.popleft()
             before = len(lately)
-            if before < self._limits.intensity:
-                lately.append(now)
         with self._registry.lock:
             if self._ending.is_set() or record.state not in {CRASHED, KNOWN}:
                 return  # somebody loads it already
             given_up = before >= self._limits.intensity
+            if not given_up:
+                lately.append(now)
             record.advance("give up" if given_up else "restart")
         if given_up:
             reason = f"{before} restarts within {self._limits.period:g} s"
@@ -158,7 +158,7 @@ class Supervision:
                 self._lifecycle.life.unload_one(self._registry.get(name), f"its dependency {record.name} is restarted")
                 down.append(name)
             self._lifecycle.restart(record)
-            while down:
+            while down and record.state == LOADED:  # else it has ended again, and its next restart brings them up
                 self._lifecycle.load(down[-1])
                 down.pop()
         except LogosError as error:

@@ -174,6 +174,8 @@ class SupervisedHost:
             if self._exit is not None or self.violation is not None:
                 raise self._load_error("its process ended")
             self._show_stack()
+            if self.ready:
+                return
             # (Not how its process ended: where the module has taken the signal from us, that was our question.)
             text = f"it was not ready within {whole:g} s (load_timeout)"
             raise not_loaded(self.name, text, self._stderr.tail())

@@ -199,6 +199,7 @@ class LogosAPIClient(Connection):
         while True:
             try:
                 self._connected(deadline)
+                self._node.await_loaded(self._target, deadline)
                 return
             except (ModuleNotLoadedError, ModuleCrashedError) as exc:  # it may crash just while we connect
                 reason = f": {exc}"

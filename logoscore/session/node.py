@@ -166,7 +166,8 @@ class Node:
         if msg.what == "busy":
             self._send(m.Done(msg.request, self.busy()))
         elif msg.what == "where":
-            self._send(m.Done(msg.request, running_code()))
+            # Not on this thread: it holds frames, whose locals may be the last to hold what has a destructor.
+            self.threads.start_or_postpone(lambda: self._send(m.Done(msg.request, running_code())), "logos-where")
         else:
             self._send(m.Done(msg.request, {"calls": self.proxy.calls, "events": self.publisher.events}))
 
@@ -240,6 +241,10 @@ class Node:
         self.authenticate(target, deadline)
         link: CallLink = self.request(lambda number: m.OpenLink(number, target), deadline)
         return link
+
+    def await_loaded(self, target: str, deadline: int) -> None:
+        """Wait until a module that this party can reach is loaded, too. Raises as :meth:`request` does."""
+        self.request(lambda number: m.AwaitLoaded(number, target), deadline)
 
     def resolve(self, target: str, deadline: int) -> str:
         """The module that ``target``, a name or a capability, means. Raises UnknownModuleError."""

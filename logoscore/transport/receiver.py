@@ -29,6 +29,7 @@ __all__ = ["Receiver"]
 _PIECES_A_LOOK: Final = 64  # of a long message, between two looks at the clock
 _MAX_PIECES: Final = 1 << 18  # of one message: as many as its bytes and its buffers can need, not one more per byte
 _MAX_STRAYS: Final = 100_000
+_RESTLESS_NS: Final = 500_000  # a wait that is shorter than this, and in vain, counts as a stray
 _MOST_OWED: Final = 1000  # units; a semaphore has a limit, too
 _PATIENCE: Final = 100  # tries, of about half a microsecond
 #: A wait is cut into pieces of this length, because sem_timedwait goes by the wall clock, which may be set back.
@@ -182,8 +183,10 @@ class Receiver(Direction):
             if self._kicked or self.error is not None:
                 return self._missed_kick()
             before, now = now, _now()
-            if now - before < pause * 1e9:  # for a signal, once in a while; or the peer makes us turn round and round
+            if now - before < _RESTLESS_NS:  # not for a signal, now and then: the peer makes us turn round and round
                 self._stray()
+            else:
+                self._strays = 0
         if self._units <= 0:  # else it may be one that we owed
             self._spin.parked(began)
         if self.ring.readable():

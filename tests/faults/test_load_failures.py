@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from integration.support import Launch, add_method
 
 from logoscore import Core
 from logoscore.errors import LogosError, ModuleCrashedError, ModuleLoadError
+from logoscore.session.subscription import Subscription
 
 HEAD = """
 import os, signal, sys, threading
@@ -88,6 +89,12 @@ def test_death_during_the_import(shared_core: Core, mortal: Path, death: str) ->
     core.unload_plugin(name)
 
 
+def close_and_ask(core: Core, call: Future[None], closed: Subscription) -> None:
+    closed.get(timeout=20)  # unless its control thread was about to look at the pipe just then
+    core.get_module_stats()
+    call.result(20)
+
+
 @pytest.mark.parametrize("then", ["", "self.kept = [os.open(os.devnull, os.O_RDONLY) for _ in range(64)]"])
 def test_descriptors_closed_later(plugins: Path, then: str) -> None:
     """Its host notices when the core says something next, also where the number is another file's by then."""
@@ -96,12 +103,11 @@ def test_descriptors_closed_later(plugins: Path, then: str) -> None:
     write_module(plugins, "closing", f"{HEAD}{BODY}\n{method}\n")
     with Core(plugins_dir=plugins, entry_points=False) as core:
         closing = core.load_plugin("closing")
-        with closing.subscribe("closed") as closed:
-            call = closing.submit("close")
-            closed.get(timeout=20)
-            core.get_module_stats()
-            with pytest.raises(ModuleCrashedError, match="closed the control pipe of its host"):
-                call.result(20)
+        with (
+            closing.subscribe("closed") as closed,
+            pytest.raises(ModuleCrashedError, match="closed the control pipe of its host"),
+        ):
+            close_and_ask(core, closing.submit("close"), closed)
 
 
 def test_modules_that_never_come_up(plugins: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_a_timeout_is_false(semaphore: Semaphore, timeout: float) -> None:
 
 
 def test_a_post_wakes_who_waits_and_only_one(semaphore: Semaphore) -> None:
-    waiting = [Worker(_take, semaphore, timeout) for timeout in (None, PATIENCE)]
+    waiting = [Worker(_take, semaphore, timeout) for timeout in (None, 10 * PATIENCE)]
     semaphore.post()
     wait_until(lambda: sum(worker.is_alive() for worker in waiting) <= 1)
     semaphore.post()
@@ -103,7 +104,7 @@ def test_a_post_wakes_who_waits_and_only_one(semaphore: Semaphore) -> None:
     assert semaphore.try_acquire() is False
 
 
-def _take(semaphore: Semaphore, timeout: float | None = PATIENCE) -> None:
+def _take(semaphore: Semaphore, timeout: float | None = 10 * PATIENCE) -> None:
     while not semaphore.acquire(timeout):
         pass  # it may come back early: the other one was quicker, say
 
@@ -125,7 +126,7 @@ def test_a_kick_wakes_who_waits(semaphore: Semaphore) -> None:
 
 
 def _until_anything(semaphore: Semaphore) -> None:
-    semaphore.acquire(PATIENCE)
+    semaphore.acquire(10 * PATIENCE)  # longer than anybody waits for this thread: only a wake-up ends it
 
 
 def test_no_post_is_lost_between_threads(another: Opener) -> None:
@@ -140,7 +141,7 @@ def test_no_post_is_lost_between_threads(another: Opener) -> None:
     def take() -> None:
         taken = 0
         while taken < count:
-            taken += far.acquire(PATIENCE)
+            taken += far.acquire(10 * PATIENCE)
 
     workers = [Worker(each) for each in (post, take, post, take)]
     for worker in workers:
@@ -210,7 +211,9 @@ def test_a_kick_reaches_who_waits_though_the_peer_hides_him() -> None:
     waiting = Worker(_until_anything, semaphore)
     wait_until(lambda: words[1] == 1)
     words[1] = 0
+    end = time.monotonic() + PATIENCE
     while waiting.is_alive():
+        assert time.monotonic() < end, "nobody woke him"
         semaphore.kick()
         words[0] = 0  # and takes the unit
     waiting.result()

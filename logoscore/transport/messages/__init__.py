@@ -49,6 +49,7 @@ from logoscore.transport.messages.links import EVENTS as EVENTS
 from logoscore.transport.messages.links import Attach as Attach
 from logoscore.transport.messages.links import Attached as Attached
 from logoscore.transport.messages.links import Authorize as Authorize
+from logoscore.transport.messages.links import AwaitLoaded as AwaitLoaded
 from logoscore.transport.messages.links import CancelCall as CancelCall
 from logoscore.transport.messages.links import CloseLink as CloseLink
 from logoscore.transport.messages.links import Forget as Forget
@@ -91,6 +92,7 @@ FromParty = (
     | StateRefused
     | HookFailed
     | OpenLink
+    | AwaitLoaded
     | Attached
     | LinkFailed
     | Watch

@@ -89,7 +89,7 @@ class Hello(Message):
 
     pid: int
     version: int
-    in_memory: bool
+    in_memory: bool = False
     """Whether it can use semaphores in a channel's memory. No code of the module has run yet, so this is the host's word."""
 
 

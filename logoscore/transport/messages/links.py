@@ -122,6 +122,16 @@ class OpenLink(Message):
     target: str
 
 
+class AwaitLoaded(Message):
+    """Answered with Done when ``target`` is loaded; with Failed if it is not there, or its load fails.
+
+    Only the app waits for it. Modules may need each other while they come up: for them it is there already.
+    """
+
+    request: int
+    target: str
+
+
 class Attached(Message):
     """The party has opened memory and semaphores of this link."""
 
