@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 _COLLECTED_SECONDS: Final = 30.0
+_BEGUN_SECONDS: Final = 5.0  # that a thread takes for its first line where nobody keeps a lock from it
 _LOOK_SECONDS: Final = 1.0  # between two looks at what a flag says otherwise at once
 CORE: Final = "core"
 CORE_MANAGER: Final = "core_manager"
@@ -162,17 +164,26 @@ class Runtime:
     def cleanup_collected(self) -> None:
         """When nobody holds the Core any more, or the interpreter exits.
 
-        The garbage collector may run this anywhere, also in a thread of ours, in the middle of what a clean-up needs. So
-        it goes to a thread of its own, which this one waits for only where that is safe.
+        The garbage collector may run this anywhere: in a thread of ours, in the middle of what a clean-up needs, or where
+        ``threading`` holds a lock that a new thread needs (up to 3.12 one that is no daemon, to begin at all; a daemon for
+        its first line). So it goes to a daemon of its own, which this thread waits for only where that is safe.
         """
-        thread = Thread(target=self.cleanup, name="logos-cleanup", daemon=False)
+        begun = Flag()
+
+        def run() -> None:
+            begun.set()
+            self.cleanup()
+
+        thread = Thread(target=run, name="logos-cleanup")
         try:
             thread.start()
         except RuntimeError:  # the interpreter exits: no more threads, and nobody is in the middle of anything
             self.cleanup()
             return
-        if not threading.current_thread().name.startswith("logos-"):
+        if not threading.current_thread().name.startswith("logos-") and begun.wait(_BEGUN_SECONDS):
             thread.join(_COLLECTED_SECONDS)
+        if thread.is_alive():
+            atexit.register(thread.join, _COLLECTED_SECONDS)
 
     def _end(self) -> None:
         try:

@@ -55,7 +55,7 @@ def test_eight_threads_under_thread_sanitizer(modules: Path, tmp_path: Path, lau
     program = compile_c(CLIENTS / "threads.c", library, tmp_path / "threads", "-fsanitize=thread")
     client = launch(
         [program, library / "lib" / "liblogos_core.so", modules, "4"],
-        env={"TSAN_OPTIONS": "exitcode=66 halt_on_error=1"},
+        env={"TSAN_OPTIONS": f"exitcode=66 halt_on_error=1 suppressions={CLIENTS / 'thread_sanitizer.supp'}"},
     )
     assert client.finish() == "done\n"
     assert "ThreadSanitizer" not in client.err

@@ -152,6 +152,32 @@ del core, ring
     check_each({where: script(f"{source}{way}\n{end}", plugins) for where, way in ways.items()}, check)
 
 
+def test_core_that_is_collected_where_threading_holds_a_lock(script: Launch, plugins: Path) -> None:
+    """The collector runs where it likes, also where a thread starts or ends, or where all threads are listed."""
+    source = """
+import gc, sys, threading
+from logoscore import Core
+gc.disable()
+core = Core(plugins_dir=sys.argv[1], entry_points=False)
+core.start()
+core.load_plugin("worker")
+ring = [core]
+ring.append(ring)
+del core, ring
+with threading.{lock}:
+    gc.collect()
+threading.Thread(target=print, args=("works",)).start()
+"""
+    locks = [name for name in ("_shutdown_locks_lock", "_active_limbo_lock") if hasattr(threading, name)]
+    assert locks
+
+    def check(_: str, app: App) -> None:
+        assert app.finish().split() == ["works"], repr(app)
+        app.assert_quiet()
+
+    check_each({lock: script(source.format(lock=lock), plugins) for lock in locks}, check)
+
+
 def test_slow_policy_holds_up_nobody_else(plugins: Path) -> None:
     """The app's policy takes its time over one request; the module that asked is answered otherwise meanwhile."""
     gate, asked = threading.Event(), threading.Event()
