@@ -31,13 +31,14 @@ from typing import Any, Final
 
 import msgspec
 
+from logoscore.transport.copies import copy
+
 __all__ = ["Mapping", "create_lendable", "lending_possible", "reserve", "seal", "window"]
 
 _SEAL_FUTURE_WRITE: Final = 0x10  # fcntl.F_SEAL_FUTURE_WRITE, which Python names from 3.13 on only where glibc does
 _POPULATE_READ: Final = 22  # MADV_POPULATE_READ and _WRITE: Linux 5.14; before, pages come one fault at a time
 _POPULATE_WRITE: Final = 23
 _BLOCK: Final = 512  # what st_blocks counts
-_PIECE: Final = 4 << 20  # bytes copied in one go: a third of a millisecond in which no other thread runs
 _FAILED: Final = ctypes.c_void_p(-1).value
 
 _token: Final = compile("", "a view of lent memory", "exec").replace
@@ -149,12 +150,10 @@ class Mapping:
         _libc().madvise(self.address, size, _POPULATE_WRITE if self.writable else _POPULATE_READ)
 
     def write(self, start: int, data: memoryview) -> None:
-        """Copy flat ``data`` to ``start``; other threads get their turn between the pieces. ValueError: no room."""
+        """Copy flat ``data`` to ``start``; other threads get their turn meanwhile. ValueError: no room."""
         if self._target is None:
             self._target = _bytes_of(_window_type(self.size).from_address(self.address))
-        target = self._target[start : start + len(data)]
-        for place in range(0, len(data), _PIECE):
-            target[place : place + _PIECE] = data[place : place + _PIECE]
+        copy(self._target[start : start + len(data)], data)
 
     def __del__(self) -> None:
         if self.address:

@@ -25,8 +25,8 @@ from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.transport.codec import extensions as x
-from logoscore.transport.codec.copies import to_bytes
 from logoscore.transport.codec.extensions import Ext, Refused, pack
+from logoscore.transport.copies import to_bytearray, to_bytes
 
 AddBuffer = Callable[[memoryview], int]
 TakeBuffer = Callable[[int], memoryview]
@@ -196,7 +196,7 @@ def read_bytes(take: TakeBuffer, data: memoryview) -> bytes:
 
 
 def read_bytearray(take: TakeBuffer, data: memoryview) -> bytearray:
-    return bytearray(take(_read_index(data)))
+    return to_bytearray(take(_read_index(data)))
 
 
 def read_array(take: TakeBuffer, data: memoryview) -> Any:

@@ -1,0 +1,178 @@
+/* Copies of large buffers, into lent memory and out of it, as fast as the machine can.
+ *
+ * - A bytes object lies in fresh pages, and most of the time that its making takes goes into faulting them in, 4 KiB by
+ *   4 KiB. Asking for huge pages first makes it three to four times as fast (Linux; it is advice, and where the system
+ *   does not follow it nothing changes).
+ * - One core alone does not use up what the memory can do, so several threads copy, each its part. They are started for
+ *   one copy and joined before it returns; where the system has no more of them, this one does it all.
+ * - The GIL is released meanwhile. What others do to the source then shows up in the copy, or does not, and nothing else
+ *   happens: these are plain bytes, and the buffers are held.
+ */
+
+#ifdef __linux__
+#define _GNU_SOURCE
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    PAGE = 1 << 12, /* where the system's are larger, it refuses the advice */
+    HUGE_PAGE = 1 << 21,
+    PART = 1 << 22, /* a thread's, at least: starting one takes as long as some 100 KiB */
+    MOST = 4,       /* threads: with so many the memory is the limit */
+    STACK = 1 << 18,
+};
+
+typedef struct {
+    char *target;
+    const char *source;
+    size_t size;
+} Part;
+
+static void advise(char *start, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t first = ((uintptr_t)start + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)start + size) & ~(uintptr_t)(PAGE - 1);
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)size;
+#endif
+}
+
+/* How many threads may run at once, of those that are worth starting. */
+static size_t threads_for(size_t size)
+{
+    size_t wanted = size / PART, usable = 1;
+#ifdef __linux__
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
+        usable = (size_t)CPU_COUNT(&cpus);
+#endif
+    if (usable > MOST)
+        usable = MOST;
+    return wanted < 1 ? 1 : wanted < usable ? wanted : usable;
+}
+
+static void *copy_part(void *argument)
+{
+    const Part *part = argument;
+    memcpy(part->target, part->source, part->size);
+    return NULL;
+}
+
+/* Signals are for the threads that Python knows. */
+static int start(pthread_t *thread, Part *part)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0)
+        return 0;
+    (void)pthread_attr_setstacksize(&attributes, STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(thread, &attributes, copy_part, part);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return !failed;
+}
+
+/* No huge page of the target is for two threads: they would fault it in at the same time. */
+static size_t part_end(const char *target, size_t size, size_t number, size_t count)
+{
+    if (number + 1 == count)
+        return size;
+    uintptr_t end = (uintptr_t)target + size / count * (number + 1);
+    return (size_t)((end & ~(uintptr_t)(HUGE_PAGE - 1)) - (uintptr_t)target);
+}
+
+static void copy_all(char *target, const char *source, size_t size)
+{
+    size_t count = threads_for(size), at = 0;
+    Part parts[MOST];
+    pthread_t threads[MOST];
+    int started[MOST];
+    for (size_t number = 0; number < count; number++) {
+        size_t end = part_end(target, size, number, count);
+        parts[number] = (Part){target + at, source + at, end - at};
+        at = end;
+        started[number] = number + 1 < count && start(&threads[number], &parts[number]);
+    }
+    for (size_t number = count; number-- > 0;)
+        if (!started[number])
+            copy_part(&parts[number]);
+    for (size_t number = 0; number < count; number++)
+        if (started[number])
+            pthread_join(threads[number], NULL);
+}
+
+static void fill(char *target, const Py_buffer *source)
+{
+    Py_BEGIN_ALLOW_THREADS
+    advise(target, (size_t)source->len);
+    copy_all(target, source->buf, (size_t)source->len);
+    Py_END_ALLOW_THREADS
+}
+
+static PyObject *to_bytes(PyObject *module, PyObject *source)
+{
+    (void)module;
+    Py_buffer view;
+    if (PyObject_GetBuffer(source, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    PyObject *made = PyBytes_FromStringAndSize(NULL, view.len);
+    if (made != NULL)
+        fill(PyBytes_AsString(made), &view);
+    PyBuffer_Release(&view);
+    return made;
+}
+
+static PyObject *to_bytearray(PyObject *module, PyObject *source)
+{
+    (void)module;
+    Py_buffer view;
+    if (PyObject_GetBuffer(source, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    PyObject *made = PyByteArray_FromStringAndSize(NULL, view.len);
+    if (made != NULL)
+        fill(PyByteArray_AsString(made), &view);
+    PyBuffer_Release(&view);
+    return made;
+}
+
+static PyObject *copy(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    Py_buffer target, source;
+    if (!PyArg_ParseTuple(arguments, "w*y*", &target, &source))
+        return NULL;
+    int fits = target.len == source.len;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        copy_all(target.buf, source.buf, (size_t)source.len);
+        Py_END_ALLOW_THREADS
+    } else {
+        PyErr_Format(PyExc_ValueError, "%zd bytes do not fill %zd", source.len, target.len);
+    }
+    PyBuffer_Release(&target);
+    PyBuffer_Release(&source);
+    return fits ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyMethodDef methods[] = {
+    {"to_bytes", to_bytes, METH_O, NULL},
+    {"to_bytearray", to_bytearray, METH_O, NULL},
+    {"copy", copy, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_copy", NULL, -1, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__copy(void) { return PyModule_Create(&definition); }
