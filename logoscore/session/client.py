@@ -94,14 +94,7 @@ class LogosAPIClient(Connection):
         call_id = next(link.ids)
         frame = self._frame(link, kind, method, args, kwargs, call_id, deadline)
         try:
-            if running is None:
-                reply = link.roundtrip(call_id, frame, deadline)
-            else:
-                turn = yield_turn()
-                try:
-                    reply = link.roundtrip(call_id, frame, deadline, turn.give)
-                finally:
-                    turn.take()
+            reply = link.roundtrip(call_id, frame, deadline, running)
         except LogosError:
             raise
         except BaseException:

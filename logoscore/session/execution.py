@@ -71,6 +71,16 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
         if on_cancel is not None:
             on_cancel()
 
+    def begin_wait(self) -> bool:
+        """One of its threads is about to wait: somebody else reads its channel meanwhile, and another call may have its turn.
+
+        Whether this has given the turn away; then who waited ends with :meth:`take_turn`.
+        """
+        if self.before_wait is not None:
+            self.before_wait()
+        # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
+        return (not self.loop_thread or self.loop_thread != threading.get_ident()) and self.give_turn()
+
     def give_turn(self) -> bool:
         """Let another call run; False if there was no turn to give."""
         gate = self.gate
@@ -94,7 +104,7 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
         assert gate is not None
         if self.stopped or self.turn:
             return
-        if gate.try_enter():
+        if gate.try_enter():  # as nearly always
             if not self.turn_came():
                 gate.leave()
             return
@@ -127,6 +137,11 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
                 taken = True
             except IndexError:
                 pass  # another thread of this call was quicker
+        if self.seekers or self.stopped:
+            return self._settle(taken)
+        return taken
+
+    def _settle(self, taken: bool) -> bool:
         if taken and self.stopped:
             with contextlib.suppress(IndexError):  # whoever stopped it has given the turn back
                 self.turn.pop()
@@ -171,33 +186,19 @@ class RunningCall(msgspec.Struct, eq=False):  # the quickest object to make: eac
 current_call: ContextVar[RunningCall | None] = ContextVar("logoscore_current_call", default=None)
 
 
-class yield_turn:  # noqa: N801 - used like a function; a generator would cost more than a nested call does
-    """While the body waits, let another call have this one's turn. :meth:`give` and :meth:`take` are its two ends."""
+class yield_turn:  # noqa: N801 - used like a function; a generator would cost more than it does
+    """While the body waits, let another call have the turn of the one that runs here, if one does."""
 
     _gave: RunningCall | None = None
 
-    def give(self) -> None:
-        """From now on."""
-        # Each nested call passes here: written out, as in client._call.
-        call = current_call.get()
-        if call is None or call.ended:
-            return
-        before_wait = call.before_wait
-        if before_wait is not None:
-            before_wait()
-        # A coroutine that blocks its loop keeps its turn: whoever had it meanwhile might need that very loop to end.
-        if (not call.loop_thread or call.loop_thread != threading.get_ident()) and call.give_turn():
+    def __enter__(self) -> None:
+        call = running_call()
+        if call is not None and call.begin_wait():
             self._gave = call
 
-    def take(self) -> None:
-        """Until now: wait until it is this one's turn again."""
+    def __exit__(self, *_: object) -> None:
         if self._gave is not None:
             self._gave.take_turn()
-
-    __enter__ = give
-
-    def __exit__(self, *_: object) -> None:
-        self.take()
 
 
 class InTurn:

@@ -21,8 +21,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, StateError
 from logoscore.session.expiries import Expiries
@@ -35,6 +34,9 @@ from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
 from logoscore.transport.frame import FOREVER, REPLY, START
+
+if TYPE_CHECKING:
+    from logoscore.session.execution import RunningCall
 
 __all__ = ["CallLink"]
 
@@ -84,17 +86,18 @@ class CallLink:
         call_id: int,
         frame: bytes | list[bytes | memoryview],
         deadline: int,
-        before_wait: Callable[[], None] | None = None,
+        running: RunningCall | None = None,
     ) -> bytes | None:
         """Send a request and wait for its reply; None when ``deadline`` passed first.
 
-        ``before_wait`` is called once in between.
+        Args:
+            running: the call within which this one is made. Another may have its turn while this one waits.
 
         Raises:
             LogosError: what closed the channel.
         """
         sender, receiver = self.sender, self._receiver
-        own = b""
+        own, gave = b"", False
         with receiver.attempt as mine:
             try:
                 # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
@@ -103,8 +106,8 @@ class CallLink:
                     if type(frame) is bytes
                     else type(frame) is LentFrame and sender.try_send_lent(frame)
                 ):
-                    if before_wait is not None:
-                        before_wait()
+                    if running is not None:
+                        gave = running.begin_wait()
                     own = call_id.to_bytes(8, "little")
                     while True:
                         self._lead_until = FOREVER  # as in _next_look
@@ -129,9 +132,9 @@ class CallLink:
                     receiver.lock.release()
                     if self._pending:
                         self._promote()
-        if before_wait is not None:
-            before_wait()
-        return self._roundtrip_with_others(call_id, frame, deadline)  # or the request has to wait for room
+                    if gave and running is not None:
+                        running.take_turn()
+        return self._roundtrip_with_others(call_id, frame, deadline, running)  # or the request has to wait for room
 
     def _close_by(self, error: LogosError) -> None:
         """Whoever leads found the channel closed, or closes it because of what the peer wrote."""
@@ -144,13 +147,15 @@ class CallLink:
             self._owner.link_failed(self.link, error)
 
     def _roundtrip_with_others(
-        self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int
+        self, call_id: int, frame: bytes | list[bytes | memoryview], deadline: int, running: RunningCall | None
     ) -> bytes | None:
         """Somebody else reads, or the ring is full: the waiter's way. Raises StateError in a done-callback."""
         self.refuse_in_callback()
         waiter = SyncWaiter(frame)
         self._pending[call_id] = waiter
+        gave = False
         try:
+            gave = running is not None and running.begin_wait()
             try:
                 self.send(frame, deadline)
             except TimeoutError:
@@ -162,6 +167,8 @@ class CallLink:
             # It may have been our turn to lead just when we gave up: pass it on.
             if self._pending and not self._receiver.lock.locked():
                 self._promote()
+            if gave and running is not None:
+                running.take_turn()
 
     def refuse_in_callback(self) -> None:
         """Before a thread waits for a reply of this channel: raises StateError if the thread is the one that reads them."""

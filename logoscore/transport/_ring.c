@@ -1,7 +1,8 @@
 /* The ring's two ends in C: what ring.py says, which has the rules, the drawing, and the same classes in Python.
  *
  * A record is written and read by one call each, of a hundred nanoseconds; in Python these are a third of a whole call from
- * one module to another. Nothing else is in here: no locks, no semaphores, no system calls; the GIL is kept throughout.
+ * one module to another. Nothing else is in here: no locks, no semaphores, no system calls. The GIL is kept throughout, but
+ * for a longer look.
  *
  * Rules:
  *
@@ -9,7 +10,8 @@
  *   variable, checked there, and only then used. What a check let through stays inside the ring, whatever the cursors are:
  *   positions are masked, and ends compared with the capacity.
  * - A cursor is stored with release order and loaded with acquire order: who sees it sees the record before it.
- * - The memory is held until release(): by `words`, a view of our own, and a buffer of that.
+ * - The memory is held until release(): by `words`, a view of our own, and a buffer of that. While a thread looks without
+ *   the GIL, release() is refused, as a memoryview's is while it is in use.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -29,6 +31,7 @@ enum {
     RECORD_HEADER = 8,
     HIGHEST_FLAGS = 7, /* FIRST | MORE | LENT */
     LOOKS_A_CLOCK = 16,
+    QUICK = 20000, /* nanoseconds in which a quick peer has answered */
 };
 
 static PyObject *violation; /* logoscore.errors.ProtocolViolationError */
@@ -41,6 +44,7 @@ typedef struct {
     unsigned long long capacity, mask;
     unsigned long long written, room_until, max_payload; /* the writer's */
     unsigned long long read_cursor, limit;               /* the reader's */
+    int looking;                                         /* threads, without the GIL */
 } End;
 
 static uint64_t *words_of(const End *self) { return (uint64_t *)self->buffer.buf; }
@@ -110,6 +114,10 @@ static void End_dealloc(End *self)
 static PyObject *End_release(End *self, PyObject *unused)
 {
     (void)unused;
+    if (self->looking) {
+        PyErr_SetString(PyExc_BufferError, "a thread is looking at this ring");
+        return NULL;
+    }
     PyBuffer_Release(&self->buffer);
     PyObject *views[] = {self->data, self->words};
     for (size_t i = 0; i < 2; i++) {
@@ -288,22 +296,33 @@ static void rest(void)
 #endif
 }
 
+static int look_until(const uint64_t *word, uint64_t cursor, uint64_t end)
+{
+    for (unsigned looks = 0; __atomic_load_n(word, __ATOMIC_ACQUIRE) == cursor; looks++) {
+        if (looks % LOOKS_A_CLOCK == 0 && nanoseconds() >= end)
+            return 0;
+        rest();
+    }
+    return 1;
+}
+
+/* A quick answer is awaited with the GIL: whoever gives it away beside a busy thread has it back after milliseconds. Then
+ * others run: one look in a row, as every taking back of the GIL costs as much as many looks.
+ */
 static PyObject *Reader_look(End *self, PyObject *microseconds)
 {
     unsigned long time = PyLong_AsUnsignedLong(microseconds);
     if ((time == (unsigned long)-1 && PyErr_Occurred()) || !is_usable(self))
         return NULL;
-    uint64_t cursor = self->read_cursor, end = 0;
-    int found;
-    for (unsigned looks = 0; !(found = load(self, WRITE) != cursor); looks++) {
-        if (looks % LOOKS_A_CLOCK == 0) {
-            uint64_t now = nanoseconds();
-            if (looks == 0)
-                end = now + (uint64_t)time * 1000u;
-            else if (now >= end)
-                break;
-        }
-        rest();
+    const uint64_t *word = words_of(self) + WRITE;
+    uint64_t cursor = self->read_cursor, now = nanoseconds(), end = now + (uint64_t)time * 1000u;
+    int found = look_until(word, cursor, end < now + QUICK ? end : now + QUICK);
+    if (!found && end > now + QUICK) {
+        self->looking++;
+        Py_BEGIN_ALLOW_THREADS
+        found = look_until(word, cursor, end);
+        Py_END_ALLOW_THREADS
+        self->looking--;
     }
     return PyBool_FromLong(found);
 }

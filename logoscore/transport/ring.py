@@ -168,7 +168,10 @@ class PureRingReader(_End):
         return self.words[WRITE] != self.read_cursor
 
     def look(self, microseconds: int) -> bool:
-        """:meth:`readable`, looked at again and again for about so long. Nobody else runs in this process meanwhile."""
+        """:meth:`readable`, looked at again and again for about so long. Nobody else runs in this process meanwhile.
+
+        (The compiled one lets other threads run after the first moments, and refuses :meth:`release` until it has ended.)
+        """
         words, cursor = self.words, self.read_cursor
         for _ in repeat(None, microseconds * _LOOKS_PER_MICROSECOND):
             if words[WRITE] != cursor:

@@ -4,7 +4,7 @@ A wake-up through the kernel costs tens of microseconds, so looking for a while 
 runs on another CPU. Rules:
 
 * At most one thread of a process spins; nobody does where only one CPU is allowed (the peer could not run meanwhile).
-* Other threads of the process get the GIL every few microseconds.
+* Other threads of the process get the GIL after a few microseconds.
 * The first look is a short one, about one wake-up. If it was in vain and the answer came soon after all, the next look is
   a long one: long enough for a peer that had to be woken first. So a caller who calls now and then is not woken himself.
 * A look in vain for an answer that did not come soon is followed by waits without any, twice as many each time: one, two,
@@ -20,15 +20,16 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 from itertools import repeat
 from typing import Final
 
-from logoscore.transport.ring import RingReader
+from logoscore.transport.ring import PureRingReader, RingReader
 
 __all__ = ["DEFAULT_SPIN_MICROSECONDS", "SpinState", "Spinner", "step_aside"]
 
 DEFAULT_SPIN_MICROSECONDS: Final = 200
-_SLICE: Final = 10  # microseconds between two moments at which other threads get the GIL
+_SLICE: Final = 10  # microseconds that the ring in Python looks before other threads get the GIL
 _SHORT: Final = 4  # the first look is this part of the longest
 _LONGEST_REST: Final = 512  # waits
 _SOON_NS: Final = 200_000  # an answer within this would have been seen by a look, had the peer been free to run
@@ -43,7 +44,7 @@ class Spinner:
     """
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
-        self.longest = -(-microseconds // _SLICE) if _cpus() > 1 else 0  # slices
+        self.longest = microseconds if _cpus() > 1 else 0
         self.shortest = -(-self.longest // _SHORT)
         #: Whose thread looks just now: at most one does.
         self.spinning: SpinState | None = None
@@ -59,25 +60,21 @@ class SpinState:
     __slots__ = (
         "_crowded",
         "_lazy",
-        "_let_others_run",
         "_look",
+        "_microseconds",
         "_missed",
         "_moves",
         "_next_move",
         "_next_rest",
         "_rest",
-        "_slices",
         "_spinner",
     )
 
     def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
         self._spinner = spinner
-        self._look = ring.look
+        self._look = _in_slices(ring.look) if isinstance(ring, PureRingReader) else ring.look
         self._moves = moves
-        self._slices = spinner.shortest
-        # Lets the GIL go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy machine.
-        # (A poll object serves one thread at a time: whoever leads this ring.)
-        self._let_others_run = select.poll().poll
+        self._microseconds = spinner.shortest
         self._rest = 0 if spinner.longest else sys.maxsize
         self._next_rest = 1
         self._missed = False
@@ -95,11 +92,9 @@ class SpinState:
             try:
                 # Since the question there was no call and no jump: neither another thread nor Ctrl-C can have come between.
                 spinner.spinning = self
-                for _ in repeat(None, self._slices):
-                    if self._look(_SLICE):
-                        self._next_rest = 1
-                        return True
-                    self._let_others_run(0)
+                if self._look(self._microseconds):
+                    self._next_rest = 1
+                    return True
             finally:
                 spinner.spinning = None
         self._rest = self._next_rest
@@ -119,10 +114,10 @@ class SpinState:
         self._missed = False
         self._lazy = not soon
         if not soon:
-            self._slices = self._spinner.shortest
+            self._microseconds = self._spinner.shortest
             self._crowded = 0
-        elif self._slices < self._spinner.longest:
-            self._slices = self._spinner.longest
+        elif self._microseconds < self._spinner.longest:
+            self._microseconds = self._spinner.longest
             self._look_again()
         elif self._moves:
             self._crowded += 1
@@ -136,6 +131,24 @@ class SpinState:
         self._lazy = False
         self._rest = 0
         self._next_rest = 1
+
+
+def _in_slices(look: Callable[[int], bool]) -> Callable[[int], bool]:
+    """Look with the ring in Python, which keeps the GIL, so that others have their turn; the compiled one does that itself.
+
+    Waiting for nothing lets it go for a moment without giving the CPU away: sched_yield would, for milliseconds on a busy
+    machine. (A poll object serves one thread at a time: whoever leads this ring.)
+    """
+    let_others_run = select.poll().poll
+
+    def look_in_slices(microseconds: int) -> bool:
+        for _ in repeat(None, -(-microseconds // _SLICE)):
+            if look(_SLICE):
+                return True
+            let_others_run(0)
+        return False
+
+    return look_in_slices
 
 
 def step_aside() -> bool:
