@@ -95,7 +95,9 @@ class Core:
         ):  # fmt: skip
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ValueError(f"{name} is a positive number of seconds, not {value!r}")
-        for name, number in (("restart_intensity", restart_intensity), ("warm_hosts", warm_hosts)):
+        for name, number in (
+            ("restart_intensity", restart_intensity), ("warm_hosts", warm_hosts), ("spin_microseconds", spin_microseconds),
+        ):  # fmt: skip
             if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                 raise ValueError(f"{name} is a whole number of at least 0, not {number!r}")
         if buffer_memory is None:

@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Sequence
 from multiprocessing import context, popen_spawn_posix, process, reduction, spawn, util
 from pathlib import Path
@@ -30,6 +31,7 @@ from logoscore.boot import HostProcess, main
 __all__ = ["HostCommand", "SpawnPopen", "StartedHost", "find_host", "host_python", "search_path", "start_host"]
 
 _ANSWER_SECONDS: Final = 30.0
+_FORK_SECONDS: Final = 1.0
 
 
 class StartedHost(Protocol):
@@ -47,16 +49,47 @@ def _start(argv: Sequence[str], fds: Sequence[int], stderr_fd: int) -> int:
     Its stdin is empty: what the app's user types is not for modules. Its stdout is the app's, unless the app was started
     without one: then descriptor 1 may be any file that the app has opened since.
     """
-    child = subprocess.Popen(  # noqa: S603 - the command is the app's own configuration
-        argv,
-        pass_fds=fds,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if sys.__stdout__ is None else None,
-        stderr=stderr_fd,
-        start_new_session=True,
-    )
+    with _starting:
+        child = subprocess.Popen(  # noqa: S603 - the command is the app's own configuration
+            argv,
+            pass_fds=fds,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if sys.__stdout__ is None else None,
+            stderr=stderr_fd,
+            start_new_session=True,
+        )
     child.returncode = 0  # its supervisor reaps it: subprocess must not, nor warn that nobody has
     return child.pid
+
+
+# --- nobody forks meanwhile -----------------------------------------------------------------------------------------
+# Popen learns from the end of a pipe that the program runs. A process that the app forks at that very moment, by os.fork or
+# multiprocessing, holds the pipe's other end as long as it lives, and Popen would wait so long; with it each later start.
+# So a fork waits until the program runs, which takes milliseconds.
+
+_starting = threading.Lock()
+_forking = 0  # the thread that has it in order to fork
+
+
+def _before_fork() -> None:
+    global _forking
+    if _starting.acquire(timeout=_FORK_SECONDS):  # else the start hangs already, and no fork is to wait for that
+        _forking = threading.get_ident()
+
+
+def _after_fork_in_parent() -> None:
+    global _forking
+    if _forking == threading.get_ident():
+        _forking = 0
+        _starting.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking, _starting
+    _forking, _starting = 0, threading.Lock()  # whoever had it is not here
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 # --- by multiprocessing ---------------------------------------------------------------------------------------------
@@ -164,9 +197,10 @@ def _is_of_our_version(executable: str) -> bool:
             return True
     command = [executable, "-I", "-S", "-c", "import sys; print(sys.hexversion, sys.implementation.cache_tag)"]
     try:
-        told = subprocess.run(  # noqa: S603 - what would be run as a host anyway
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_ANSWER_SECONDS
-        ).stdout
+        with _starting:
+            told = subprocess.run(  # noqa: S603 - what would be run as a host anyway
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_ANSWER_SECONDS
+            ).stdout
     except (OSError, subprocess.SubprocessError):
         return False
     return told.decode(errors="replace").split() == [str(sys.hexversion), sys.implementation.cache_tag]

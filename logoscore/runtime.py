@@ -183,7 +183,7 @@ class Runtime:
         if not threading.current_thread().name.startswith("logos-") and begun.wait(_BEGUN_SECONDS):
             thread.join(_COLLECTED_SECONDS)
         if thread.is_alive():
-            atexit.register(thread.join, _COLLECTED_SECONDS)
+            atexit.register(thread.join)
 
     def _end(self) -> None:
         try:

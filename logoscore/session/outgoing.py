@@ -128,10 +128,12 @@ class CallLink:
                     self._close_by(error)
                 raise
             finally:
-                if mine:
-                    receiver.lock.release()
-                    if self._pending:
-                        self._promote()
+                try:
+                    if mine:
+                        receiver.lock.release()
+                        if self._pending:
+                            self._promote()
+                finally:
                     if gave and running is not None:
                         running.take_turn()
         return self._roundtrip_with_others(call_id, frame, deadline, running)  # or the request has to wait for room
@@ -162,13 +164,15 @@ class CallLink:
                 return None
             return self._wait(waiter, deadline)
         finally:
-            self._pending.pop(call_id, None)
-            waiter.gone = True
-            # It may have been our turn to lead just when we gave up: pass it on.
-            if self._pending and not self._receiver.lock.locked():
-                self._promote()
-            if gave and running is not None:
-                running.take_turn()
+            try:
+                self._pending.pop(call_id, None)
+                waiter.gone = True
+                # It may have been our turn to lead just when we gave up: pass it on.
+                if self._pending and not self._receiver.lock.locked():
+                    self._promote()
+            finally:
+                if gave and running is not None:
+                    running.take_turn()
 
     def refuse_in_callback(self) -> None:
         """Before a thread waits for a reply of this channel: raises StateError if the thread is the one that reads them."""

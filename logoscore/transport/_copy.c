@@ -47,18 +47,18 @@ static void advise(char *start, size_t size)
 #endif
 }
 
-/* How many threads may run at once, of those that are worth starting. */
-static size_t threads_for(size_t size)
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How many threads may run at once, of those that are worth starting. `most`: not more than that; 0: than there are CPUs. */
+static size_t threads_for(size_t size, size_t most)
 {
-    size_t wanted = size / PART, usable = 1;
+    size_t worth = size < PART ? 1 : size / PART;
 #ifdef __linux__
     cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
-        usable = (size_t)CPU_COUNT(&cpus);
+    if (most == 0 && sched_getaffinity(0, sizeof cpus, &cpus) == 0)
+        most = (size_t)CPU_COUNT(&cpus);
 #endif
-    if (usable > MOST)
-        usable = MOST;
-    return wanted < 1 ? 1 : wanted < usable ? wanted : usable;
+    return smaller(worth, smaller(most == 0 ? 1 : most, MOST));
 }
 
 static void *copy_part(void *argument)
@@ -68,7 +68,11 @@ static void *copy_part(void *argument)
     return NULL;
 }
 
-/* Signals are for the threads that Python knows. */
+/* Signals are for the threads that Python knows, but for those of what this one does itself: a file that somebody cuts off
+ * while it is copied ends the process, and blocked that would happen without a word of faulthandler's.
+ */
+static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
 static int start(pthread_t *thread, Part *part)
 {
     pthread_attr_t attributes;
@@ -77,6 +81,8 @@ static int start(pthread_t *thread, Part *part)
         return 0;
     (void)pthread_attr_setstacksize(&attributes, STACK);
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(thread, &attributes, copy_part, part);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -93,9 +99,9 @@ static size_t part_end(const char *target, size_t size, size_t number, size_t co
     return (size_t)((end & ~(uintptr_t)(HUGE_PAGE - 1)) - (uintptr_t)target);
 }
 
-static void copy_all(char *target, const char *source, size_t size)
+static void copy_all(char *target, const char *source, size_t size, size_t most)
 {
-    size_t count = threads_for(size), at = 0;
+    size_t count = threads_for(size, most), at = 0;
     Part parts[MOST];
     pthread_t threads[MOST];
     int started[MOST];
@@ -117,7 +123,7 @@ static void fill(char *target, const Py_buffer *source)
 {
     Py_BEGIN_ALLOW_THREADS
     advise(target, (size_t)source->len);
-    copy_all(target, source->buf, (size_t)source->len);
+    copy_all(target, source->buf, (size_t)source->len, 0);
     Py_END_ALLOW_THREADS
 }
 
@@ -147,19 +153,29 @@ static PyObject *to_bytearray(PyObject *module, PyObject *source)
     return made;
 }
 
+static int overlap(const Py_buffer *one, const Py_buffer *other)
+{
+    uintptr_t a = (uintptr_t)one->buf, b = (uintptr_t)other->buf;
+    return a < b + (uintptr_t)other->len && b < a + (uintptr_t)one->len;
+}
+
+/* copy(target, source, threads=0): threads are at most so many, and 0 means as many as there are CPUs for them. */
 static PyObject *copy(PyObject *module, PyObject *arguments)
 {
     (void)module;
     Py_buffer target, source;
-    if (!PyArg_ParseTuple(arguments, "w*y*", &target, &source))
+    Py_ssize_t threads = 0;
+    if (!PyArg_ParseTuple(arguments, "w*y*|n", &target, &source, &threads))
         return NULL;
-    int fits = target.len == source.len;
-    if (fits) {
-        Py_BEGIN_ALLOW_THREADS
-        copy_all(target.buf, source.buf, (size_t)source.len);
-        Py_END_ALLOW_THREADS
+    int fits = target.len == source.len && threads >= 0;
+    if (!fits) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes do not fill %zd, or %zd threads", source.len, target.len, threads);
+    } else if (overlap(&target, &source)) {
+        memmove(target.buf, source.buf, (size_t)source.len);
     } else {
-        PyErr_Format(PyExc_ValueError, "%zd bytes do not fill %zd", source.len, target.len);
+        Py_BEGIN_ALLOW_THREADS
+        copy_all(target.buf, source.buf, (size_t)source.len, (size_t)threads);
+        Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&target);
     PyBuffer_Release(&source);

@@ -44,7 +44,7 @@ class Spinner:
     """
 
     def __init__(self, microseconds: int = DEFAULT_SPIN_MICROSECONDS) -> None:
-        self.longest = microseconds if _cpus() > 1 else 0
+        self.longest = max(microseconds, 0) if _cpus() > 1 else 0
         self.shortest = -(-self.longest // _SHORT)
         #: Whose thread looks just now: at most one does.
         self.spinning: SpinState | None = None

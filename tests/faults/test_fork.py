@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from helpers import wait_until
 from integration.support import App, Launch, add_method, check_each, is_running
 
@@ -170,6 +171,49 @@ assert worker.call("add", 40, 2) == 42
     )
     app.finish()
     app.assert_quiet()
+
+
+@pytest.mark.parametrize("how", ["os.fork", "multiprocessing"])
+def test_fork_in_the_middle_of_a_start(script: Launch, plugins: Path, how: str) -> None:
+    """The child, which lives on, must not keep that start, and every later one, from learning that the program runs."""
+    app = script(
+        f"""
+        import multiprocessing, os, signal, subprocess, sys, threading, warnings
+        from logoscore import Core
+        warnings.simplefilter("ignore", DeprecationWarning)
+        fork_exec, begun, forked = subprocess._fork_exec, threading.Event(), threading.Event()
+
+        def fork_exec_slowly(*args):
+            pid = fork_exec(*args)
+            begun.set()
+            forked.wait(0.5)
+            return pid
+
+        core = Core(plugins_dir=sys.argv[1], entry_points=False)
+        core.start()
+        subprocess._fork_exec = fork_exec_slowly
+        loading = threading.Thread(target=core.load_plugin, args=("worker",))
+        loading.start()
+        begun.wait()
+        if {how == "os.fork"}:
+            child = os.fork()
+            if not child:
+                while True:
+                    signal.pause()
+        else:
+            process = multiprocessing.get_context("fork").Process(target=signal.pause)
+            process.start()
+            child = process.pid
+        forked.set()
+        loading.join(20)
+        print("loaded", *core.get_loaded_plugins(), flush=True)
+        core.cleanup()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        """,
+        plugins,
+    )
+    assert "worker" in app.finish().split(), repr(app)
 
 
 def test_end_of_the_app_while_its_child_lives(script: Launch, plugins: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
+import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+from helpers import wait_until
 
 from logoscore.transport import copies
 from logoscore.transport.copies import LARGE, copy, to_bytearray, to_bytes
@@ -38,6 +43,16 @@ def _cpus(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@pytest.fixture
+def compiled() -> ModuleType:
+    """What is written in C."""
+    found = copies._compiled()
+    if found is None:
+        assert shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) is None, "there is a compiler"
+        pytest.skip("it was installed without a C compiler")
+    return found
 
 
 def payload(size: int) -> bytes:
@@ -80,14 +95,11 @@ def test_what_cannot_be_written_is_refused(kind: str) -> None:
         copy(data, data)
 
 
-def test_the_compiled_one_does_not_trust_its_caller() -> None:
-    compiled = copies._compiled()
-    if compiled is None:
-        assert shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) is None, "there is a compiler"
-        return
-    with pytest.raises(ValueError, match="3 bytes do not fill 2"):
-        compiled.copy(bytearray(2), b"abc")
-    for wrong in ((), (bytearray(2),), (bytearray(2), "ab"), (b"ab", b"ab")):
+def test_the_compiled_one_does_not_trust_its_caller(compiled: ModuleType) -> None:
+    for wrong in ((bytearray(2), b"abc"), (bytearray(2), b"ab", -1)):
+        with pytest.raises(ValueError, match="bytes do not fill 2"):
+            compiled.copy(*wrong)
+    for wrong in ((), (bytearray(2),), (bytearray(2), "ab"), (b"ab", b"ab"), (bytearray(2), b"ab", None)):
         with pytest.raises((TypeError, BufferError)):
             compiled.copy(*wrong)
     for make in (compiled.to_bytes, compiled.to_bytearray):
@@ -97,29 +109,87 @@ def test_the_compiled_one_does_not_trust_its_caller() -> None:
             make(memoryview(bytes(8))[::2])
 
 
-def test_from_many_threads_and_no_thread_stays(kind: str) -> None:
+@pytest.mark.parametrize("threads", [0, 1, 2, 3, 4, 100])
+@pytest.mark.parametrize("offset", [0, 1, 4097])
+@pytest.mark.parametrize("size", [4 * LARGE, 4 * LARGE + 1, 7 * LARGE + 12345])
+def test_whatever_the_number_of_threads(compiled: ModuleType, size: int, offset: int, threads: int) -> None:
+    data = payload(size)
+    target = bytearray(b"#" * (offset + size + MARGIN))
+    with memoryview(target) as view:
+        compiled.copy(view[offset : offset + size], data, threads)
+    assert target[offset : offset + size] == data
+    assert target[:offset] == b"#" * offset
+    assert target[offset + size :] == b"#" * MARGIN
+
+
+@pytest.mark.parametrize("shift", [-5, 0, 5])
+def test_a_piece_of_the_source_itself(compiled: ModuleType, shift: int) -> None:
+    data = payload(4 * LARGE)
+    target = bytearray(data)
+    with memoryview(target) as view:
+        compiled.copy(view[10 + shift : -10 + shift], view[10:-10], 4)
+    assert target[10 + shift : len(data) - 10 + shift] == data[10:-10]
+
+
+@pytest.fixture
+def busy(compiled: ModuleType) -> Iterator[None]:
+    """A thread of ours copies again and again, with a helper."""
+    source, target, ended = bytes(8 * LARGE), bytearray(8 * LARGE), threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            compiled.copy(target, source, 2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def tasks() -> set[str]:
+    """The numbers of this process's threads."""
+    return {task.name for task in Path("/proc/self/task").iterdir()}
+
+
+def helpers() -> dict[str, str]:
+    """The threads of this process that Python does not know, and of each what it blocks."""
+    known = {str(thread.native_id) for thread in threading.enumerate()}
+    found = {}
+    for task in tasks() - known:
+        with contextlib.suppress(OSError):  # it has ended
+            status = Path(f"/proc/self/task/{task}/status").read_text(encoding="ascii")
+            found[task] = status.partition("SigBlk:")[2].split()[0]
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.usefixtures("busy")
+def test_a_helper_takes_no_signal_but_its_own() -> None:
+    before = helpers()  # (others' threads)
+    others = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD}
+    own = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+
+    def is_there() -> bool:  # (until its first instruction the C library blocks all of them)
+        masks = [int(mask, 16) for task, mask in helpers().items() if task not in before]
+        return any({each for each in others | own if mask >> (each - 1) & 1} == others for mask in masks)
+
+    wait_until(is_there, timeout=60)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_no_helper_stays(compiled: ModuleType) -> None:
+    before = tasks()
     data = payload(4 * LARGE)
     wrong: list[int] = []
 
     def work(number: int) -> None:
-        wrong.extend(number for _ in range(5) if to_bytes(memoryview(data)) != data)
+        wrong.extend(number for _ in range(5) if compiled.to_bytes(data) != data)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not wrong  # (that none stays is looked at after each test)
-
-
-def test_signals_are_for_the_threads_that_python_knows(kind: str) -> None:
-    """A handler runs while copies are being made, and neither is harmed."""
-    data, seen = payload(4 * LARGE), []
-    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-        while len(seen) < 20:
-            assert to_bytes(memoryview(data)) == data
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    assert not wrong
+    wait_until(lambda: tasks() <= before)  # (the system forgets one a moment after its end)

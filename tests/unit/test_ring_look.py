@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -54,6 +55,7 @@ def test_what_comes_is_seen_and_its_writer_runs_meanwhile(ends: tuple[RingReader
     spinner.longest = spinner.shortest = LONG  # also where only one CPU is allowed
     state = SpinState(spinner, reader, moves=False)
     begun = threading.Event()
+    switch_interval = sys.getswitchinterval()
 
     def write() -> None:
         begun.wait()
@@ -61,8 +63,12 @@ def test_what_comes_is_seen_and_its_writer_runs_meanwhile(ends: tuple[RingReader
 
     thread = threading.Thread(target=write)
     thread.start()
-    begun.set()
-    assert state.spin()
+    sys.setswitchinterval(1000)  # nobody is made to give the GIL away
+    try:
+        begun.set()
+        assert state.spin()
+    finally:
+        sys.setswitchinterval(switch_interval)
     thread.join()
     assert reader.read() == (b"x", FIRST)
 
