@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from logoscore.errors import ProtocolViolationError
+from logoscore.errors import ProtocolViolationError, TransportError
 from logoscore.locks import Thread
 
 __all__ = ["Lanes"]
@@ -50,7 +50,7 @@ class Lanes:
 
         Raises:
             ProtocolViolationError: it has too much work waiting.
-            RuntimeError: the system has no thread left.
+            TransportError: the system has no thread left, or the interpreter exits.
         """
         with self._lock:
             its = self._owners.setdefault(owner, _Owner())
@@ -67,14 +67,14 @@ class Lanes:
             its.threads += 1
         try:
             Thread(target=self._run, args=(owner, its), name="logos-policy").start()
-        except RuntimeError:
+        except RuntimeError as exc:
             with self._lock:
                 its.threads -= 1
                 if its.threads:
                     return  # one of the others will do it
                 its.pending -= len(its.lanes.pop(lane))
                 its.ready.remove(lane)
-            raise
+            raise TransportError(f"no thread can be had for what {owner} asks: {exc}") from exc
 
     def _run(self, owner: str, its: _Owner) -> None:
         while True:

@@ -62,10 +62,14 @@ class Notices:
         with self._lock:
             if self._closed:
                 return
+            self._queue.put(event)
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="logos-notices")
-                self._thread.start()
-        self._queue.put(event)
+                thread = Thread(target=self._run, name="logos-notices")
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread is to be had: the next one tries again, or the interpreter exits
+                    return
+                self._thread = thread
 
     def _run(self) -> None:
         while (event := self._queue.get()) is not None:

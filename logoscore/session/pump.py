@@ -61,10 +61,13 @@ class Pump:
                 pass  # somebody else woke it at the same moment
 
     def end(self, seconds: float) -> None:
-        """After the end of the channel: wait at most so long for it. (It may be inside a callback that never returns.)"""
+        """After the end of the channel: wait at most so long for it. (It may be inside a callback that never returns.)
+
+        Where no new thread is to be had, as when the interpreter exits, the pump itself may come here, at its end.
+        """
         with self._lock:
             thread = self.thread
-        if thread is not None:
+        if thread is not None and thread is not threading.current_thread():
             self.wake()
             thread.join(seconds)
 

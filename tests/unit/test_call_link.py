@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -114,3 +115,29 @@ def test_a_reply_that_came_while_others_were_told_that_their_time_is_over_is_not
         link.close(ModuleCrashedError("the test is over"))
         Worker(link.finish).result()
         assert owner.threads.join(10)
+
+
+def test_where_no_thread_is_to_be_had_the_pump_itself_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in Python 3.12 when the interpreter exits: what should have its own thread is done by the first that ends."""
+    with channel_pair() as pair:
+        threads = ThreadGroup()
+        owner: Any = SimpleNamespace(threads=threads, limits=NO_LIMITS, link_failed=lambda *_: None)
+        link = CallLink(1, "peer", pair.near, SAFE, owner)
+        waiter = SyncWaiter()
+        link.start(1, waiter, _frame(CALL, 1), soon(), soon())  # which starts the pump
+        finished = threading.Event()
+
+        def finish() -> None:
+            link.finish()
+            finished.set()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threads, "start", _no_thread)
+            link.close(ModuleCrashedError("it died"))
+            threads.start_or_postpone(finish, "logos-close-peer")
+        assert finished.wait(15)
+        assert threads.join(10)
+
+
+def _no_thread(*_: object) -> None:
+    raise RuntimeError("can't create new thread at interpreter shutdown")
