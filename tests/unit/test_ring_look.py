@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from logoscore import Core
 from logoscore.transport.ring import (
     COMPILED,
     FIRST,
@@ -121,3 +122,9 @@ def _looking() -> tuple[RingReader, RingWriter, threading.Thread, list[object]]:
     thread.start()
     begun.wait()
     return reader, writer, thread, seen
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, True, "200"])
+def test_a_time_to_look_that_is_none_is_refused_before_anything_starts(wrong: object) -> None:
+    with pytest.raises(ValueError, match="spin_microseconds is a whole number of at least 0"):
+        Core(spin_microseconds=wrong)  # type: ignore[arg-type]
