@@ -8,9 +8,10 @@ WORKERS ?= 4
 demo: ## search the standard library's source with four modules in processes of their own
 	./examples/code_search/run.sh $(ARGS)
 
-# Hosts mostly wait for each other: with twice as many workers as CPUs these are busy.
+# Hosts mostly wait for each other: with twice as many workers as CPUs these are busy. Not "python -m pytest", which would
+# find the package in the checkout before the installed one.
 test: $(VENV)/.installed $(VENV)/.clients ## run all tests against the installed package
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

@@ -6,13 +6,22 @@ named ``shared_core``, it runs at the end of the file instead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
+from pathlib import Path
 
 import pytest
 from helpers import Holdings
 
+import logoscore
+
 SHARED = "shared_core"
+sys.path.append(str(Path(__file__).parents[1]))  # the benchmarks are not installed; logoscore is, and comes first
+
+
+def pytest_report_header() -> str:
+    return f"logoscore of {Path(logoscore.__file__).parent}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,11 +12,14 @@ from acceptance.support import write_module
 from logoscore import Core
 
 LARGE = """
-import os, threading
+import hashlib, os, threading
 from pathlib import Path
 import numpy
 from logoscore import PluginInterface, invokable
 from logoscore.leaks import wait_until
+
+def spares(api):
+    return [len(each) for borrower in api._node.lending._borrowers.values() for each in borrower._spares._kept]
 
 class Large(PluginInterface):
     def init_logos(self, api):
@@ -71,6 +74,10 @@ class Large(PluginInterface):
         return [int(each.sum()) for each in self.kept]
 
     @invokable
+    def digests(self):
+        return [hashlib.sha256(each).digest() for each in self.kept]
+
+    @invokable
     def drop_kept(self):
         self.kept.clear()
 
@@ -95,6 +102,10 @@ class Large(PluginInterface):
         return Path("/proc/self/maps").read_text().count("memfd:logoscore-lent")
 
     @invokable
+    def spares(self):
+        return spares(self.api)
+
+    @invokable
     def holdings(self):
         return len(os.listdir("/proc/self/fd")), threading.active_count(), self.mapped()
 
@@ -102,6 +113,11 @@ class Large(PluginInterface):
     def end(self):
         os._exit(3)
 """
+
+
+def spares(api: Any) -> list[int]:
+    """The sizes of the ``bytes`` that this party keeps to fill again."""
+    return [len(each) for borrower in api._node.lending._borrowers.values() for each in borrower._spares._kept]
 
 
 def mapped() -> int:

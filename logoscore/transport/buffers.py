@@ -21,7 +21,8 @@ When all is lent
     Then the ring carries the message, as it carries small ones. Nobody ever waits for a piece to come back.
 Idle
     A piece not used for a while is given up (``session/lending.py``): the writer unmaps it and the reader is told. If
-    views of it are still alive, they alone keep it; it is not the pool's any more.
+    views of it are still alive, they alone keep it; it is not the pool's any more. The reader then lets go of the
+    ``bytes`` that it keeps to fill again, too (``copies.py``).
 The end
     A channel that closes unmaps what nobody sees. Views stay readable, whatever happens to writer, channel and Core: their
     mapping lives as long as they. A forked child may read them; what it lets go of changes nothing for its parent.
@@ -41,6 +42,7 @@ from typing import Final
 
 from logoscore.errors import ProtocolViolationError
 from logoscore.locks import Condition
+from logoscore.transport.copies import Spares
 from logoscore.transport.frame import LentBytes
 from logoscore.transport.mapping import Mapping, window
 from logoscore.transport.pool import Place, Pool, State
@@ -268,6 +270,7 @@ class Borrower:
     def __init__(self, words: memoryview) -> None:
         self._words = words
         self._pieces: dict[int, _Piece] = {}
+        self._spares = Spares()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -290,6 +293,7 @@ class Borrower:
         """The writer has given it up; views that there are keep it."""
         with self._lock:
             held = None if self._closed else self._pieces.pop(piece % len(self._words), None)
+        self._spares.clear()
         if held is not None:
             held.words = None
 
@@ -314,7 +318,7 @@ class Borrower:
             piece.mapping.populate(length)
         view = window(piece.mapping, piece.back, generation, os.getpid())
         self._words[number] = 2 * generation - 1
-        return LentBytes.of(message[_PREFIX.size :], [view[:length]])
+        return LentBytes.of(message[_PREFIX.size :], [view[:length]], self._spares)
 
     def dispose(self) -> None:
         """The channel's memory is about to go; what views there are stay."""
@@ -323,4 +327,5 @@ class Borrower:
             for piece in self._pieces.values():
                 piece.words = None
             self._pieces.clear()
+        self._spares.clear()
         self._words.release()

@@ -1,16 +1,23 @@
-"""Copies of buffers, large ones by ``_copy.c``: with huge pages and several threads, and without the GIL."""
+"""Copies of buffers, large ones by ``_copy.c``: with huge pages and several threads, and without the GIL.
+
+Most of what a new large ``bytes`` costs is that its pages are fresh. :class:`Spares` therefore remembers those that it
+handed out, and fills one again that nobody else has any more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 from typing import Final
 
-__all__ = ["LARGE", "copy", "to_bytearray", "to_bytes"]
+__all__ = ["LARGE", "LentBuffers", "Spares", "copy", "to_bytearray"]
 
 LARGE: Final = 4 << 20
 """Bytes from which on a copy is made so: one whole huge page (2 MiB) is in it, wherever it comes to lie."""
 _PIECE: Final = 4 << 20  # bytes copied in one go without it: a third of a millisecond in which no other thread runs
+_MOST_SPARES: Final = 2  # who asks for the next while he still has the last one finds the one before that
+_SPARE_BYTES: Final = 256 << 20  # of them together
 
 
 @cache
@@ -22,14 +29,56 @@ def _compiled() -> ModuleType | None:
     return _copy
 
 
-def to_bytes(view: memoryview) -> bytes:
-    """A copy of a contiguous view. Raises MemoryError as ``bytes()`` does."""
-    compiled = _compiled() if view.nbytes >= LARGE else None
-    return bytes(view) if compiled is None else compiled.to_bytes(view)
+class Spares:
+    """Makes ``bytes`` of buffers, and fills again those that it made itself and that nobody else has any more.
+
+    It keeps two at most, of 256 MiB together, until :meth:`clear`; none where the process's address space is limited,
+    where they would be missing. From any thread.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []  # to nobody else, ever: a reference more, and one of them seems to be in use
+
+    def to_bytes(self, view: memoryview) -> bytes:
+        """A copy of a contiguous view. Raises MemoryError as ``bytes()`` does."""
+        compiled = _compiled() if view.nbytes >= LARGE else None
+        if compiled is None:
+            return bytes(view)
+        try:
+            made: bytes = compiled.to_bytes(view, self._kept)
+        except MemoryError:
+            self._kept.clear()
+            made = compiled.to_bytes(view, self._kept)
+        self._keep(made)
+        return made
+
+    def _keep(self, made: bytes) -> None:
+        import resource
+
+        if len(made) > _SPARE_BYTES or resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            return
+        self._kept.append(made)
+        del self._kept[:-_MOST_SPARES]
+        while sum(map(len, self._kept)) > _SPARE_BYTES:
+            del self._kept[:1]  # (which does not mind if another thread has cleared it)
+
+    def clear(self) -> None:
+        """Keep none of them any longer."""
+        self._kept.clear()
+
+
+class LentBuffers(list[memoryview]):
+    """The buffers of a message that has been lent memory, and what makes ``bytes`` of them."""
+
+    def __init__(self, buffers: Iterable[memoryview], spares: Spares) -> None:
+        super().__init__(buffers)
+        self.spares = spares
 
 
 def to_bytearray(view: memoryview) -> bytearray:
-    """The same as a bytearray."""
+    """A copy of a contiguous view. Raises MemoryError as ``bytearray()`` does."""
     compiled = _compiled() if view.nbytes >= LARGE else None
     return bytearray(view) if compiled is None else compiled.to_bytearray(view)
 

@@ -27,6 +27,7 @@ from typing import Any, Final
 import msgspec
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.transport.copies import LentBuffers, Spares
 
 __all__ = [
     "HEADER",
@@ -102,20 +103,22 @@ class LentBytes(bytes):
     """A message, or a part of one, that has been lent memory.
 
     ``lent`` holds the one view of it, until the buffers are made of that: then they alone keep it, whoever still has the
-    message. Where nobody asks for them, it goes with the last part of the message.
+    message. Where nobody asks for them, it goes with the last part of the message. ``spares``: what ``bytes`` are made by.
     """
 
     lent: list[memoryview]
+    spares: Spares
 
     @classmethod
-    def of(cls, data: bytes, lent: list[memoryview]) -> LentBytes:
+    def of(cls, data: bytes, lent: list[memoryview], spares: Spares) -> LentBytes:
         message = cls(data)
         message.lent = lent
+        message.spares = spares
         return message
 
     def __getitem__(self, key: Any) -> Any:
         part = super().__getitem__(key)
-        return LentBytes.of(part, self.lent) if type(part) is bytes else part
+        return LentBytes.of(part, self.lent, self.spares) if type(part) is bytes else part
 
 
 def parse(data: bytes) -> Frame:
@@ -209,7 +212,7 @@ def lent_table(lengths: Sequence[int]) -> bytes:
     return struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
 
 
-def _lent_buffers(payload: bytes | memoryview, lengths: Sequence[int]) -> list[memoryview]:
+def _lent_buffers(payload: bytes | memoryview, lengths: Sequence[int]) -> LentBuffers:
     owner = payload.obj if isinstance(payload, memoryview) else payload
     if not isinstance(owner, LentBytes) or not owner.lent:
         raise ProtocolViolationError("the frame's buffers lie in lent memory, and it has none")
@@ -217,4 +220,5 @@ def _lent_buffers(payload: bytes | memoryview, lengths: Sequence[int]) -> list[m
     places, end = lent_places(lengths)
     if end > len(lent):
         raise ProtocolViolationError(f"the frame's buffers have {end} bytes, and it has been lent {len(lent)}")
-    return [lent[place : place + length] for place, length in zip(places, lengths, strict=True)]
+    buffers = (lent[place : place + length] for place, length in zip(places, lengths, strict=True))
+    return LentBuffers(buffers, owner.spares)

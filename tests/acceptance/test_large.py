@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from large_support import large_modules
 from logoscore import Core
 from logoscore.errors import RemoteError
 from logoscore.session.lending import LEND_FROM
+from logoscore.transport.copies import LARGE
 
 SIZES = [1, LEND_FROM - 1, LEND_FROM, LEND_FROM + 1, (1 << 17) - 1, 1 << 17, (1 << 17) + 1, 3_000_001]
 
@@ -53,6 +55,19 @@ def test_bytes_are_bytes(one: Any, size: int) -> None:
     assert there == [value, {"k": (value,)}, {value}, {value: 1}, bytearray(value)]
     assert type(there[0]) is bytes
     assert type(there[4]) is bytearray
+
+
+def test_bytes_that_somebody_keeps_do_not_change(one: Any) -> None:
+    values = [bytes([number]) * LARGE for number in range(6)]
+    there = []
+    for value in values:
+        assert one.call("echo", value) == value  # nobody keeps this one
+        there.append(one.call("echo", value))
+        one.call("keep", value)
+        assert one.call("echo", b"x" * LARGE) == b"x" * LARGE
+    assert there == values
+    assert one.call("digests") == [hashlib.sha256(value).digest() for value in values]
+    one.call("drop_kept")
 
 
 SHAPES = [

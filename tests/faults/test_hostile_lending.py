@@ -200,17 +200,19 @@ def test_scribbled_words_cost_the_scribbler_only(tmp_path: Path) -> None:
 
 
 def test_a_descriptor_that_a_host_sends_goes_nowhere(tmp_path: Path) -> None:
-    with parties(tmp_path) as (_core, evil, victim, _):
-        before = descriptors()
-        run(
+    with parties(tmp_path) as (core, evil, victim, _):
+        inode = run(
             evil,
             f"""{PIPE}
     import socket, array
     ends = os.pipe()
-    data = pack(m.Resolve(1 << 40, "victim"))
-    pipe._socket.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", ends))])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", ends))]
+    pipe._socket.sendmsg([pack(m.Resolve(1 << 40, "victim"))], rights)
+    api.get_client("bystander").call("echo", 1)  # a channel, so that the core has read what came before it asked for one
+    R = os.fstat(ends[0]).st_ino
     """,
         )
+        assert f"pipe:[{inode}]" not in descriptors()
         assert evil.call("echo", 1) == 1
-        assert descriptors() == before
         assert victim.call("echo", 1) == 1
+        assert core.get_plugin_info("evil").state == "loaded"

@@ -11,10 +11,12 @@ from typing import Any
 import numpy
 import pytest
 from helpers import wait_until
-from large_support import large_modules, mapped
+from large_support import large_modules, mapped, spares
 
 from logoscore.errors import CallTimeoutError, LogosError, ModuleCrashedError
 from logoscore.session import lending
+from logoscore.transport import copies
+from logoscore.transport.copies import LARGE
 
 SIZE = 300_000
 
@@ -118,6 +120,26 @@ def test_idle_memory_is_given_back_and_the_thread_that_does_it_ends(tmp_path: Pa
         del held
         assert mapped() == before[0]
         assert_readable(views_of(one, 2))
+
+
+def test_bytes_kept_to_be_filled_again_go_with_the_memory_that_they_came_from(tmp_path: Path) -> None:
+    with large_modules(tmp_path, "one") as (core, modules):
+        one = modules["one"]
+        held = [one.call("echo", bytes([number]) * LARGE) for number in range(3)]
+        for party in (lambda: spares(core.api), lambda: one.call("spares")):
+            assert party() or copies._compiled() is None
+            assert sum(party()) <= 2 * LARGE
+        wait_until(lambda: not spares(core.api) and not one.call("spares"), what="the end of what is kept")
+        assert held == [bytes([number]) * LARGE for number in range(3)]
+        assert one.call("echo", held[1]) == held[1]
+
+
+def test_a_module_with_little_address_space_keeps_nothing(tmp_path: Path) -> None:
+    with large_modules(tmp_path, "one", limits={"one": {"address_space": 1 << 30}}) as (core, modules):
+        for number in range(3):
+            assert modules["one"].call("echo", bytes([number]) * LARGE) == bytes([number]) * LARGE
+        assert spares(core.api) or copies._compiled() is None
+        assert not modules["one"].call("spares")
 
 
 def test_a_thousand_calls_and_twenty_reloads_leave_nothing(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ import pytest
 from helpers import wait_until
 
 from logoscore.transport import copies
-from logoscore.transport.copies import LARGE, copy, to_bytearray, to_bytes
+from logoscore.transport.copies import LARGE, Spares, copy, to_bytearray
 
 SIZES = [0, 1, LARGE - 1, LARGE, LARGE + 1, 2 * LARGE - 1, 2 * LARGE + 1, 3 * LARGE + 4097, 5 * LARGE + 12345]
+SIZES += [8 * LARGE - 1, 8 * LARGE, 8 * LARGE + 77]  # from here on past the caches
 MARGIN = 64  # bytes on both sides, which nobody may touch
 
 
@@ -71,8 +72,12 @@ def test_copy(kind: str, size: int, offset: int) -> None:
     assert target[offset + size :] == b"#" * MARGIN
 
 
+def new_bytes(view: memoryview) -> bytes:
+    return Spares().to_bytes(view)
+
+
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("make", "cls"), [(to_bytes, bytes), (to_bytearray, bytearray)])
+@pytest.mark.parametrize(("make", "cls"), [(new_bytes, bytes), (to_bytearray, bytearray)])
 def test_new_ones(kind: str, make: Callable[[memoryview], object], cls: type, size: int) -> None:
     data = payload(size + 3)
     made = make(memoryview(data)[3:])
@@ -102,16 +107,16 @@ def test_the_compiled_one_does_not_trust_its_caller(compiled: ModuleType) -> Non
     for wrong in ((), (bytearray(2),), (bytearray(2), "ab"), (b"ab", b"ab"), (bytearray(2), b"ab", None)):
         with pytest.raises((TypeError, BufferError)):
             compiled.copy(*wrong)
-    for make in (compiled.to_bytes, compiled.to_bytearray):
+    for make, more in ((compiled.to_bytes, ([],)), (compiled.to_bytearray, ())):
         with pytest.raises(TypeError):
-            make("text")
+            make("text", *more)
         with pytest.raises(BufferError):
-            make(memoryview(bytes(8))[::2])
+            make(memoryview(bytes(8))[::2], *more)
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2, 3, 4, 100])
 @pytest.mark.parametrize("offset", [0, 1, 4097])
-@pytest.mark.parametrize("size", [4 * LARGE, 4 * LARGE + 1, 7 * LARGE + 12345])
+@pytest.mark.parametrize("size", [4 * LARGE, 4 * LARGE + 1, 7 * LARGE + 12345, 8 * LARGE + 12345])
 def test_whatever_the_number_of_threads(compiled: ModuleType, size: int, offset: int, threads: int) -> None:
     data = payload(size)
     target = bytearray(b"#" * (offset + size + MARGIN))
@@ -184,7 +189,7 @@ def test_no_helper_stays(compiled: ModuleType) -> None:
     wrong: list[int] = []
 
     def work(number: int) -> None:
-        wrong.extend(number for _ in range(5) if compiled.to_bytes(data) != data)
+        wrong.extend(number for _ in range(5) if compiled.to_bytes(data, []) != data)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

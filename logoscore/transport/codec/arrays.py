@@ -19,17 +19,24 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.msgpack import Decoder
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.transport.codec import extensions as x
 from logoscore.transport.codec.extensions import Ext, Refused, pack
-from logoscore.transport.copies import to_bytearray, to_bytes
+from logoscore.transport.copies import to_bytearray
 
 AddBuffer = Callable[[memoryview], int]
-TakeBuffer = Callable[[int], memoryview]
+
+
+class Buffers(Protocol):
+    """The buffers of one message. Raises ProtocolViolationError for one that is not there, or was taken already."""
+
+    def take(self, index: int) -> memoryview: ...
+    def take_bytes(self, index: int) -> bytes: ...
+
 
 _FORMATS = frozenset("bBhHiIlLqQnNefd?c")
 _FAMILIES = {
@@ -181,9 +188,9 @@ def _dtype(spec: Any) -> Any:
     return numpy.dtype({"names": list(names), "formats": kinds, "offsets": list(offsets), "itemsize": itemsize})
 
 
-def read_buffer(take: TakeBuffer, data: memoryview) -> memoryview:
+def read_buffer(buffers: Buffers, data: memoryview) -> memoryview:
     index, text, shape = _read_buffer(data)
-    view = take(index)
+    view = buffers.take(index)
     if text not in _FORMATS or len(shape) > _MAX_DIMENSIONS:
         raise ProtocolViolationError("the peer sent a memoryview of an unknown format")
     if not view.nbytes and not math.prod(shape):
@@ -191,19 +198,19 @@ def read_buffer(take: TakeBuffer, data: memoryview) -> memoryview:
     return view.cast(text, shape)  # type: ignore[call-overload,no-any-return]
 
 
-def read_bytes(take: TakeBuffer, data: memoryview) -> bytes:
-    return to_bytes(take(_read_index(data)))
+def read_bytes(buffers: Buffers, data: memoryview) -> bytes:
+    return buffers.take_bytes(_read_index(data))
 
 
-def read_bytearray(take: TakeBuffer, data: memoryview) -> bytearray:
-    return to_bytearray(take(_read_index(data)))
+def read_bytearray(buffers: Buffers, data: memoryview) -> bytearray:
+    return to_bytearray(buffers.take(_read_index(data)))
 
 
-def read_array(take: TakeBuffer, data: memoryview) -> Any:
+def read_array(buffers: Buffers, data: memoryview) -> Any:
     from array import array
 
     index, typecode, itemsize = _read_array(data)
-    view = take(index)
+    view = buffers.take(index)
     if typecode not in _TYPECODES:
         raise ProtocolViolationError("the peer sent an array of an unknown type code")
     result = array(typecode)
@@ -215,9 +222,9 @@ def read_array(take: TakeBuffer, data: memoryview) -> Any:
     return result
 
 
-def read_ndarray(take: TakeBuffer, data: memoryview) -> Any:
+def read_ndarray(buffers: Buffers, data: memoryview) -> Any:
     index, spec, shape, order = _read_ndarray(data)
-    view, dtype = take(index), _dtype(spec)
+    view, dtype = buffers.take(index), _dtype(spec)
     if len(shape) > _MAX_DIMENSIONS or (shape and min(shape) < 0) or order not in ("C", "F") or dtype.hasobject:
         raise ProtocolViolationError("the peer sent an array of an impossible shape")
     if math.prod(shape) * dtype.itemsize != view.nbytes:
@@ -266,7 +273,7 @@ def read_numpy_scalar(data: memoryview) -> Any:
     return scalar[()]
 
 
-READERS: dict[int, Callable[[TakeBuffer, memoryview], Any]] = {
+READERS: dict[int, Callable[[Buffers, memoryview], Any]] = {
     x.BUFFER: read_buffer,
     x.BYTEARRAY: read_bytearray,
     x.BYTES: read_bytes,

@@ -22,6 +22,7 @@ from msgspec.msgpack import Decoder
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport.codec import arrays, hashed, records, scalars
 from logoscore.transport.codec import extensions as x
+from logoscore.transport.copies import LentBuffers, Spares
 
 _SPARE_READERS = 8
 _LEAVES = {**scalars.READERS, x.NUMPY_SCALAR: arrays.read_numpy_scalar}
@@ -31,21 +32,30 @@ _MEASURED = x.PLAIN | {bytearray, memoryview, range}
 class Reader:
     """One message at a time on its way in."""
 
-    __slots__ = ("buffers", "decode", "depth")
+    __slots__ = ("_buffers", "_spares", "decode", "depth")
 
     def __init__(self) -> None:
-        self.buffers: list[memoryview | None] = []
+        self._buffers: list[memoryview | None] = []
+        self._spares: Spares | None = None
         self.depth = 0
         self.decode: Callable[[bytes | memoryview], Any] = Decoder(ext_hook=self._extension).decode
 
-    def _take(self, index: int) -> memoryview:
-        if not 0 <= index < len(self.buffers):
+    def hold(self, buffers: Sequence[memoryview]) -> None:
+        """These are the buffers of the message that comes next."""
+        self._buffers = list(buffers)
+        self._spares = buffers.spares if isinstance(buffers, LentBuffers) else None
+
+    def take(self, index: int) -> memoryview:
+        if not 0 <= index < len(self._buffers):
             raise ProtocolViolationError("the peer named a buffer that it did not send")
-        view = self.buffers[index]
+        view = self._buffers[index]
         if view is None:
             raise ProtocolViolationError("the peer named a buffer twice")
-        self.buffers[index] = None
+        self._buffers[index] = None
         return view.toreadonly()
+
+    def take_bytes(self, index: int) -> bytes:
+        return (self._spares or Spares()).to_bytes(self.take(index))
 
     def _extension(self, code: int, data: memoryview) -> Any:
         leaf = _LEAVES.get(code)
@@ -56,7 +66,7 @@ class Reader:
             buffered = arrays.READERS.get(code)
             if buffered is None:
                 raise ProtocolViolationError(f"the peer sent an extension of an unknown code, {code}")
-            return buffered(self._take, data)
+            return buffered(self, data)
         self.depth += 1
         if self.depth > x.MAX_DEPTH:
             raise ProtocolViolationError(f"the peer sent a value that nests deeper than {x.MAX_DEPTH} levels")
@@ -95,12 +105,12 @@ def read(head: bytes | memoryview, buffers: Sequence[memoryview]) -> Any:
         reader = _spare.pop()
     except IndexError:
         reader = Reader()
-    reader.buffers = list(buffers)
+    reader.hold(buffers)
     reader.depth = 0
     try:
         return reader.decode(head)
     finally:
-        reader.buffers = []  # a spare reader must not hold on to shared memory
+        reader.hold(())  # a spare reader must not hold on to shared memory
         if len(_spare) < _SPARE_READERS:
             _spare.append(reader)
 
