@@ -129,7 +129,10 @@ class Receiver(Direction):
         """The ring is empty: wait until it is not. False when the deadline passed, or for a kick."""
         if self._units > 0:
             self._take_owed()
-        if self._spin.spin():
+        spin = self._spin
+        if spin.rest:  # (as spin() would do itself: who waits without a look shall be quick)
+            spin.rest -= 1
+        elif spin.spin():
             self._strays = 0
             return True
         readable = self.ring.readable
@@ -141,7 +144,9 @@ class Receiver(Direction):
                 return False
             if self._units > 0:
                 self._take_owed()
-            elif not self._park(deadline):
+            elif self._park(deadline):
+                break
+            else:
                 return readable()
         self._strays = 0
         return True
@@ -174,28 +179,41 @@ class Receiver(Direction):
     def _park(self, deadline: int | None) -> bool:
         """Wait in the kernel for a unit. False when the deadline passed, or when one came without a record."""
         began = now = _now()
+        pause = _LONGEST_SLEEP
         while True:
-            pause = _LONGEST_SLEEP if deadline is None else min((deadline - now) / 1e9, _LONGEST_PARK)
-            if pause <= 0:
-                return False
+            if deadline is not None:
+                pause = (deadline - now) / 1e9
+                if pause <= 0:
+                    return False
+                if pause > _LONGEST_PARK:
+                    pause = _LONGEST_PARK
             if self.data.acquire(pause):
                 break
             if self._kicked or self.error is not None:
                 return self._missed_kick()
-            before, now = now, _now()
-            if now - before < _RESTLESS_NS:  # not for a signal, now and then: the peer makes us turn round and round
-                self._stray()
-            else:
-                self._strays = 0
-        if self._units <= 0:  # else it may be one that we owed
-            self._spin.parked(began)
+            now = self._after_a_pause(now)
+        spin = self._spin
+        if (spin.missed or spin.lazy) and self._units <= 0:  # else it may be one that we owed
+            spin.parked(began)
         if self.ring.readable():
             self._units -= 1
             return True
-        if self._kicked:
-            self._kicked = False
-        else:
+        return self._lone_unit()
+
+    def _after_a_pause(self, before: int) -> int:
+        """No unit came since then (monotonic ns). Returns what the time is."""
+        now = _now()
+        if now - before < _RESTLESS_NS:  # not for a signal, now and then: the peer makes us turn round and round
             self._stray()
+        else:
+            self._strays = 0
+        return now
+
+    def _lone_unit(self) -> bool:
+        """A unit came without a record: a kick's, or the peer plays foul."""
+        if not self._kicked:
+            self._stray()
+        self._kicked = False
         if self.error is not None:
             raise self.closed_error()
         return False

@@ -55,19 +55,24 @@ class SpinState:
 
     Args:
         moves: whether this side may move to another CPU. Only one side of a channel may, or both would meet again.
+
+    Attributes:
+        rest: so many waits from now on go without a look.
+        missed: the last look was in vain, and nothing was learnt of that yet.
+        lazy: it rests because the peer was slow.
     """
 
     __slots__ = (
         "_crowded",
-        "_lazy",
         "_look",
         "_microseconds",
-        "_missed",
         "_moves",
         "_next_move",
         "_next_rest",
-        "_rest",
         "_spinner",
+        "lazy",
+        "missed",
+        "rest",
     )
 
     def __init__(self, spinner: Spinner, ring: RingReader, *, moves: bool) -> None:
@@ -75,17 +80,17 @@ class SpinState:
         self._look = _in_slices(ring.look) if isinstance(ring, PureRingReader) else ring.look
         self._moves = moves
         self._microseconds = spinner.shortest
-        self._rest = 0 if spinner.longest else sys.maxsize
+        self.rest = 0 if spinner.longest else sys.maxsize
         self._next_rest = 1
-        self._missed = False
-        self._lazy = False  # it rests because the peer was slow
+        self.missed = False
+        self.lazy = False
         self._crowded = 0
         self._next_move = _PATIENCE
 
     def spin(self) -> bool:
         """Look for a while. True if the writer has published something."""
-        if self._rest:
-            self._rest -= 1
+        if self.rest:
+            self.rest -= 1
             return False
         spinner = self._spinner
         if spinner.spinning is None:
@@ -97,22 +102,22 @@ class SpinState:
                     return True
             finally:
                 spinner.spinning = None
-        self._rest = self._next_rest
+        self.rest = self._next_rest
         self._next_rest = min(self._next_rest * 2, _LONGEST_REST)
-        self._missed = True
+        self.missed = True
         return False
 
     def parked(self, began: int) -> None:
         """Learn from a park that began then (monotonic ns) and has just ended."""
-        if not self._missed and not self._lazy:
+        if not self.missed and not self.lazy:
             return  # nothing was tried, or is in question
         soon = time.monotonic_ns() - began <= _SOON_NS
-        if not self._missed:
+        if not self.missed:
             if soon:
                 self._look_again()  # it has become quick
             return
-        self._missed = False
-        self._lazy = not soon
+        self.missed = False
+        self.lazy = not soon
         if not soon:
             self._microseconds = self._spinner.shortest
             self._crowded = 0
@@ -128,8 +133,8 @@ class SpinState:
                     self._look_again()
 
     def _look_again(self) -> None:
-        self._lazy = False
-        self._rest = 0
+        self.lazy = False
+        self.rest = 0
         self._next_rest = 1
 
 
