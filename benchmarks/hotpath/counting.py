@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 __all__ = ["CALLS", "C_CALLS", "INSTRUCTIONS", "WAITS_AT", "Counts", "Tally", "typical"]
@@ -36,6 +36,7 @@ class Tally:
     def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = {}
         self._clear()
+        self._starter: CodeType | None = None
         self.rounds: list[Counts] = []
         self.waits = 0
 
@@ -43,8 +44,13 @@ class Tally:
         self._counts = {INSTRUCTIONS: Counter(), CALLS: Counter(), C_CALLS: Counter()}
 
     def start(self) -> None:
-        """From now on, also in the functions that have called this one."""
+        """From now on, also in the functions that have called this one.
+
+        Not in the one that calls it: its frame runs already, and whether its instructions are seen depends, on Python 3.12,
+        on whether anybody has ever traced them before.
+        """
         frame: FrameType | None = sys._getframe(1)
+        self._starter = sys._getframe(1).f_code
         sys._getframe().f_trace_opcodes = True  # Python 3.12 looks here, and only at this moment, whether anybody cares
         sys.settrace(self._trace)
         while frame is not None:
@@ -71,7 +77,7 @@ class Tally:
         self._clear()
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "opcode":
+        if event == "opcode" and frame.f_code is not self._starter:
             self._counts[INSTRUCTIONS][_name(frame)] += 1
         elif event == "call":
             if frame.f_code.co_filename == __file__:
