@@ -61,6 +61,11 @@ class Large(PluginInterface):
             yield numpy.full(size, number, numpy.uint8)
 
     @invokable
+    def bytes_items(self, count: int, size: int):
+        for number in range(count):
+            yield bytes([number]) * size
+
+    @invokable
     def fire(self, count: int, size: int):
         for number in range(count):
             self.api.trigger("fired", numpy.full(size, number, numpy.uint8))

@@ -6,7 +6,8 @@
  * - One core alone does not use up what the memory can do, so several threads copy, each its part. They are started for
  *   one copy and joined before it returns; where the system has no more of them, this one does it all.
  * - What is larger than the caches is written past them: the processor need not read what it is about to overwrite, which
- *   is a third of all the traffic. Not where the kernel has just cleared the pages, which therefore are in the caches.
+ *   is a third of all the traffic. Not into a new object: the kernel clears its pages one by one, just before each is
+ *   written, and so has them in the caches.
  * - Pages that the process has are better than any fresh ones: a bytes object of the right size that nobody else has any
  *   more is filled again.
  * - The GIL is released meanwhile. What others do to the source then shows up in the copy, or does not, and nothing else
@@ -35,7 +36,7 @@ enum {
     MOST = 4,       /* threads: with so many the memory is the limit */
     STACK = 1 << 18,
     LINE = 64,
-    CACHES = 1 << 25, /* of the machines that we measured, and of most. Below it, who reads next finds it in the cache */
+    CACHES = 1 << 25, /* where it began to pay on the machines that we measured; below, who reads next finds it there */
 };
 
 /* How the pages of the target are. */

@@ -21,8 +21,8 @@ When all is lent
     Then the ring carries the message, as it carries small ones. Nobody ever waits for a piece to come back.
 Idle
     A piece not used for a while is given up (``session/lending.py``): the writer unmaps it and the reader is told. If
-    views of it are still alive, they alone keep it; it is not the pool's any more. The reader then lets go of the
-    ``bytes`` that it keeps to fill again, too (``copies.py``).
+    views of it are still alive, they alone keep it; it is not the pool's any more. The reader, for its part, keeps ``bytes``
+    to fill again (``copies.py``), twice as many as it has been lent: they go with the pieces.
 The end
     A channel that closes unmaps what nobody sees. Views stay readable, whatever happens to writer, channel and Core: their
     mapping lives as long as they. A forked child may read them; what it lets go of changes nothing for its parent.
@@ -288,12 +288,13 @@ class Borrower:
             if not self._closed:
                 number = piece % len(self._words)
                 self._pieces[number] = _Piece(number, mapping, self._words)
+                self._limit_spares()
 
     def drop(self, piece: int) -> None:
         """The writer has given it up; views that there are keep it."""
         with self._lock:
             held = None if self._closed else self._pieces.pop(piece % len(self._words), None)
-        self._spares.clear()
+            self._limit_spares()
         if held is not None:
             held.words = None
 
@@ -327,5 +328,9 @@ class Borrower:
             for piece in self._pieces.values():
                 piece.words = None
             self._pieces.clear()
-        self._spares.clear()
+            self._limit_spares()
         self._words.release()
+
+    def _limit_spares(self) -> None:
+        """Two for each byte that the writer lends: one that somebody still has, and one that is filled just now."""
+        self._spares.limit(2 * sum(piece.mapping.size for piece in self._pieces.values()))

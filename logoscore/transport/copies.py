@@ -32,14 +32,17 @@ def _compiled() -> ModuleType | None:
 class Spares:
     """Makes ``bytes`` of buffers, and fills again those that it made itself and that nobody else has any more.
 
-    It keeps two at most, of 256 MiB together, until :meth:`clear`; none where the process's address space is limited,
-    where they would be missing. From any thread.
+    It keeps the last two, of lengths that have come before, in as many bytes as :meth:`limit` allows (until then none)
+    and 256 MiB at most; none where the process's memory is limited, where they would be missing. From any thread. What it
+    keeps has one reference more than one might think, which is all that can be seen of it.
     """
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "_lengths", "_room")
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []  # to nobody else, ever: a reference more, and one of them seems to be in use
+        self._lengths = (0, 0)  # of the last two: what never comes again is nothing to keep
+        self._room = 0
 
     def to_bytes(self, view: memoryview) -> bytes:
         """A copy of a contiguous view. Raises MemoryError as ``bytes()`` does."""
@@ -51,22 +54,29 @@ class Spares:
         except MemoryError:
             self._kept.clear()
             made = compiled.to_bytes(view, self._kept)
-        self._keep(made)
+        seen, self._lengths = self._lengths, (self._lengths[1], len(made))
+        if len(made) in seen and len(made) <= self._room and not _limited():
+            self._kept.append(made)
+            self._trim()
         return made
 
-    def _keep(self, made: bytes) -> None:
-        import resource
+    def limit(self, room: int) -> None:
+        """Keep so many bytes at most from now on."""
+        self._room = min(room, _SPARE_BYTES)
+        self._trim()
 
-        if len(made) > _SPARE_BYTES or resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-            return
-        self._kept.append(made)
+    def _trim(self) -> None:
+        # Another thread may do the same just now, or change the limit: whoever comes last looks at all of it.
         del self._kept[:-_MOST_SPARES]
-        while sum(map(len, self._kept)) > _SPARE_BYTES:
-            del self._kept[:1]  # (which does not mind if another thread has cleared it)
+        while sum(map(len, self._kept)) > self._room:
+            del self._kept[:1]
 
-    def clear(self) -> None:
-        """Keep none of them any longer."""
-        self._kept.clear()
+
+def _limited() -> bool:
+    import resource
+
+    limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return any(limit != resource.RLIM_INFINITY for limit in limits)
 
 
 class LentBuffers(list[memoryview]):

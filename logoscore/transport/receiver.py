@@ -130,7 +130,7 @@ class Receiver(Direction):
         if self._units > 0:
             self._take_owed()
         spin = self._spin
-        if spin.rest:  # (as spin() would do itself: who waits without a look shall be quick)
+        if spin.rest:  # what spin() would do itself: who waits without a look shall be quick
             spin.rest -= 1
         elif spin.spin():
             self._strays = 0
@@ -211,9 +211,10 @@ class Receiver(Direction):
 
     def _lone_unit(self) -> bool:
         """A unit came without a record: a kick's, or the peer plays foul."""
-        if not self._kicked:
+        if self._kicked:
+            self._kicked = False
+        else:
             self._stray()
-        self._kicked = False
         if self.error is not None:
             raise self.closed_error()
         return False

@@ -108,9 +108,9 @@ class SpinState:
         return False
 
     def parked(self, began: int) -> None:
-        """Learn from a park that began then (monotonic ns) and has just ended."""
+        """Learn from a park that began then (monotonic ns) and has just ended: nothing, unless ``missed`` or ``lazy``."""
         if not self.missed and not self.lazy:
-            return  # nothing was tried, or is in question
+            return
         soon = time.monotonic_ns() - began <= _SOON_NS
         if not self.missed:
             if soon:

@@ -125,18 +125,30 @@ def test_idle_memory_is_given_back_and_the_thread_that_does_it_ends(tmp_path: Pa
 def test_bytes_kept_to_be_filled_again_go_with_the_memory_that_they_came_from(tmp_path: Path) -> None:
     with large_modules(tmp_path, "one") as (core, modules):
         one = modules["one"]
-        held = [one.call("echo", bytes([number]) * LARGE) for number in range(3)]
+        held = [one.call("echo", bytes([number]) * LARGE) for number in range(4)]
         for party in (lambda: spares(core.api), lambda: one.call("spares")):
             assert party() or copies._compiled() is None
             assert sum(party()) <= 2 * LARGE
         wait_until(lambda: not spares(core.api) and not one.call("spares"), what="the end of what is kept")
-        assert held == [bytes([number]) * LARGE for number in range(3)]
+        assert held == [bytes([number]) * LARGE for number in range(4)]
         assert one.call("echo", held[1]) == held[1]
+
+
+def test_bytes_made_after_their_memory_was_given_up_are_not_kept(tmp_path: Path) -> None:
+    with large_modules(tmp_path, "one") as (core, modules):
+        one = modules["one"]
+        before = one.call("mapped")
+        with one.stream("bytes_items", 6, LARGE) as stream:
+            items = iter(stream)
+            assert next(items) == bytes([0]) * LARGE
+            wait_until(lambda: one.call("mapped") == before, what="the end of the memory that the module lends")
+            assert list(items) == [bytes([number]) * LARGE for number in range(1, 6)]
+        assert spares(core.api) == []
 
 
 def test_a_module_with_little_address_space_keeps_nothing(tmp_path: Path) -> None:
     with large_modules(tmp_path, "one", limits={"one": {"address_space": 1 << 30}}) as (core, modules):
-        for number in range(3):
+        for number in range(4):
             assert modules["one"].call("echo", bytes([number]) * LARGE) == bytes([number]) * LARGE
         assert spares(core.api) or copies._compiled() is None
         assert not modules["one"].call("spares")

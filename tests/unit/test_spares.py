@@ -26,7 +26,12 @@ def spares() -> Spares:
     if copies._compiled() is None:
         assert shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) is None, "there is a compiler"
         pytest.skip("it was installed without a C compiler")
-    return Spares()
+    assert not copies._limited(), "run the tests without a limit of memory (ulimit -v, -d)"
+    made = Spares()
+    made.limit(1 << 40)
+    made.to_bytes(of(0))
+    assert not made._kept  # as such a one has not come before
+    return made
 
 
 def test_this_python_lays_bytes_out_as_we_think() -> None:
@@ -92,8 +97,17 @@ def test_who_asks_for_the_next_while_he_has_the_last_one_finds_the_one_before(sp
 
 def test_another_size_is_another_object(spares: Spares) -> None:
     spares.to_bytes(of(1))
-    for size in (LARGE + 1, LARGE + 4096, 2 * LARGE, LARGE):
+    for size in (LARGE + 1, LARGE + 4096, 2 * LARGE, LARGE) * 2:
         assert spares.to_bytes(of(7, size)) == bytes(of(7, size))
+
+
+def test_what_never_comes_again_is_nothing_to_keep(spares: Spares) -> None:
+    for more in range(1, 6):
+        spares.to_bytes(of(1, LARGE + more))
+    assert not spares._kept
+    for number in range(6):
+        spares.to_bytes(of(number, LARGE + number % 2))
+    assert [len(each) for each in spares._kept] == [LARGE, LARGE + 1]
 
 
 def test_small_ones_are_nothing_to_keep(spares: Spares) -> None:
@@ -105,31 +119,41 @@ def test_small_ones_are_nothing_to_keep(spares: Spares) -> None:
 def test_it_keeps_no_more_than_it_says(spares: Spares, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [spares.to_bytes(of(number)) for number in range(5)]
     assert spares._kept == made[-2:]
-    monkeypatch.setattr(copies, "_SPARE_BYTES", LARGE + LARGE // 2)
-    spares.to_bytes(of(8))
-    assert spares._kept == [bytes(of(8))]
-    spares.to_bytes(of(9, 2 * LARGE))
-    assert spares._kept == [bytes(of(8))]
-    spares.clear()
+    spares.limit(LARGE + LARGE // 2)
+    assert spares._kept == made[-1:]
+    for _ in range(3):
+        spares.to_bytes(of(9, 2 * LARGE))
+    assert spares._kept == made[-1:]
+    del made
+    monkeypatch.setattr(copies, "_SPARE_BYTES", LARGE)
+    spares.limit(1 << 40)
+    spares.to_bytes(of(7))
+    for number in range(3):
+        spares.to_bytes(of(number))
+        assert spares._kept == [bytes(of(number))]
+    spares.limit(0)
+    assert not spares._kept
+    spares.to_bytes(of(1))
     assert not spares._kept
 
 
-@pytest.fixture
-def _limited() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 46, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+@pytest.fixture(params=[resource.RLIMIT_AS, resource.RLIMIT_DATA], ids=["address space", "data"])
+def limit(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    before = resource.getrlimit(request.param)
+    yield lambda: resource.setrlimit(request.param, (1 << 46, before[1]))
+    resource.setrlimit(request.param, before)
 
 
-@pytest.mark.usefixtures("_limited")
-def test_it_keeps_nothing_where_the_address_space_is_limited(spares: Spares) -> None:
-    assert spares.to_bytes(of(1)) == bytes(of(1))
-    assert not spares._kept
+def test_it_keeps_nothing_where_memory_is_limited(spares: Spares, limit: Callable[[], None]) -> None:
+    limit()
+    for number in range(3):
+        assert spares.to_bytes(of(number)) == bytes(of(number))
+        assert not spares._kept
 
 
 def test_what_is_kept_makes_room_for_what_is_wanted(spares: Spares, monkeypatch: pytest.MonkeyPatch) -> None:
     spares.to_bytes(of(1))
+    assert spares._kept
     compiled = copies._compiled()
     assert compiled is not None
     found = []
@@ -171,8 +195,7 @@ def test_from_many_threads_nobody_gets_what_another_has(spares: Spares) -> None:
             fill = number * 50 + turn % 50
             held.append((spares.to_bytes(of(fill)), fill))
             held = held[-(turn % 3) :] if turn % 3 else []
-            if turn % 10 == 9:
-                spares.clear()
+            spares.limit(0 if turn % 10 == 9 else 1 << 40)
             wrong += sum(made != bytes(of(each)) for made, each in held)
         return wrong
 
