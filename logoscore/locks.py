@@ -31,7 +31,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Attempt", "Condition", "Flag", "Thread"]
+__all__ = ["Attempt", "Condition", "Flag", "Lead", "Thread"]
+
+_LOOK_SECONDS = 0.5
 
 
 class Attempt:
@@ -51,7 +53,7 @@ class Attempt:
 
     if TYPE_CHECKING:
 
-        def __init__(self, lock: threading.Lock, seconds: float = 0) -> None: ...
+        def __init__(self, lock: threading.Lock | Lead, seconds: float = 0) -> None: ...
         def __enter__(self) -> bool: ...
         def __exit__(self, *_: object) -> None: ...
         def release(self) -> None: ...
@@ -64,6 +66,66 @@ class Attempt:
             self.__enter__ = partial(lock.acquire, *waits)
             self.__exit__ = "".format  # takes whatever it is given and returns "": swallow nothing
             self.release = lock.release
+
+
+class Lead:
+    """A ``threading.Lock`` for what is nearly always free: then it is taken without a call, as an attribute is set.
+
+    Whoever takes it like that writes, with a ``me`` that is true, and nobody else's::
+
+        try:
+            lead.holder = lead.holder or me
+            if lead.holder is me: ...
+        finally:
+            if lead.holder is me:
+                lead.holder = None
+                if lead.waiters:
+                    lead.wake()
+
+    In the first line there is nothing after which CPython looks for signals or lets another thread run (see above), so
+    one of two gets it, and whoever is struck gives it back. A line, because a debugger's tracing comes between two of them.
+    """
+
+    __slots__ = ("holder", "waiters")
+
+    def __init__(self) -> None:
+        self.holder: object = None
+        self.waiters: deque[threading.Lock] = deque()
+
+    def locked(self) -> bool:
+        """Whether somebody has it."""
+        return self.holder is not None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As ``threading.Lock.acquire``. (Who waits looks now and then himself: who left may have been struck there.)"""
+        me = _taken_lock()
+        end = None if timeout < 0 else time.monotonic() + timeout
+        while True:
+            self.holder = self.holder or me
+            if self.holder is me:
+                return True
+            pause = _LOOK_SECONDS if end is None else min(end - time.monotonic(), _LOOK_SECONDS)
+            if not blocking or pause <= 0:
+                return False
+            self.waiters.append(me)
+            # Whoever leaves from here on sees us; whoever did before has left it free.
+            if self.holder is not None:
+                _acquire(me, pause)
+
+    def release(self) -> None:
+        """Give it back, whoever took it."""
+        self.holder = None
+        if self.waiters:
+            self.wake()
+
+    def wake(self) -> None:
+        """It is free: those who wait look again. (Who has given up is here, too, until now; that wakes nobody.)"""
+        while True:
+            try:
+                waiter = self.waiters.popleft()
+            except IndexError:
+                return
+            _wake(waiter)
 
 
 class Flag:

@@ -35,7 +35,7 @@ from logoscore.session.streams import IncomingStream, Stream
 from logoscore.session.subscription import Overflow, Subscription
 from logoscore.session.system_methods import GET_METHODS
 from logoscore.transport import frame as fr
-from logoscore.transport.frame import CALL, HEADER_SIZE, VIEW_FROM, pack_header
+from logoscore.transport.frame import CALL, make_frame, plain_payload
 
 if TYPE_CHECKING:
     from logoscore.session.call import Call
@@ -45,7 +45,7 @@ __all__ = ["LogosAPIClient"]
 
 _T = TypeVar("_T")
 _now = time.monotonic_ns
-_current_call = current_call.get  # looked up once, like pack_header
+_current_call = current_call.get  # looked up once, like make_frame
 
 
 class LogosAPIClient(Connection):
@@ -130,30 +130,28 @@ class LogosAPIClient(Connection):
     ) -> bytes | list[bytes | memoryview]:
         try:
             head, buffers = link.codec.encode_arguments(args, kwargs)
-            name = method.encode()
         except SerializationError as exc:
             raise named(exc, self._target, method) from None
-        except AttributeError:
-            raise TypeError(f"a method's name is a str, not {type(method).__name__}") from None
+        if type(method) is not str and not isinstance(method, str):
+            raise TypeError(f"a method's name is a str, not {type(method).__name__}")
         flags = fr.KWARGS if kwargs else 0
         token = self._node.tokens.held_bytes(self._module)
         if token is None:  # somebody took it away
             self._node.authenticate(self._module, deadline)
             token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
         if not buffers:
-            return pack_header(kind, link.codec_id, flags, len(name), call_id, deadline, token) + name + head
-        header = pack_header(kind, link.codec_id, flags | fr.BUFFERS, len(name), call_id, deadline, token)
+            return make_frame(kind, link.codec_id, flags, call_id, deadline, token, method, head)
+        start = make_frame(kind, link.codec_id, flags | fr.BUFFERS, call_id, deadline, token, method, b"")
         # (A stream's deadline is none; for its memory it waits as long as for anything else.)
         until = deadline if deadline < fr.FOREVER else _now() + self._default_ns
-        return self._node.lending.frame(link.sender, header + name, head, buffers, until)
+        return self._node.lending.frame(link.sender, start, head, buffers, until)
 
     def _outcome(self, reply: bytes, link: CallLink, method: str, timeout: float | None, deadline: int) -> Any:
         """The value in the reply to a call, or the error that it carries, raised."""
-        if reply.startswith(link.plain_reply):
+        payload = plain_payload(reply, link.plain_reply)
+        if payload is not None:
             try:
-                return link.codec.decode(
-                    reply[HEADER_SIZE:] if len(reply) < VIEW_FROM else memoryview(reply)[HEADER_SIZE:]
-                )
+                return link.codec.decode(payload)
             except SerializationError as exc:
                 raise named(exc, self._target, method) from None
         if reply[0] == fr.ERROR and _now() >= deadline:
@@ -269,9 +267,9 @@ class LogosAPIClient(Connection):
             if kind == fr.STREAM_CLOSE:
                 link.forget(call_id)
             token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
-            header = pack_header(kind, link.codec_id, 0, 0, call_id, fr.FOREVER, token)
+            frame = make_frame(kind, link.codec_id, 0, call_id, fr.FOREVER, token, "", b"")
             try:
-                link.send(header, deadline_after(self._node.default_timeout))
+                link.send(frame, deadline_after(self._node.default_timeout))
             except (LogosError, TimeoutError):
                 if kind != fr.STREAM_CLOSE:
                     raise

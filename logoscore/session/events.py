@@ -142,7 +142,7 @@ class Publisher:
         if buffers:
             frame = self._owner.lending.frame(sender, start, head, buffers, self._patience())
         try:
-            if type(frame) is bytes and len(frame) <= sender.ring.max_payload and sender.try_send(frame):
+            if type(frame) is bytes and sender.try_send(frame):
                 return
             with yield_turn():
                 sender.send_parts([frame] if isinstance(frame, bytes) else frame, self._patience())

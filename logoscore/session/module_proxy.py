@@ -39,7 +39,7 @@ from logoscore.session.system_methods import SystemMethods
 from logoscore.session.wire_errors import noted, remote_error
 from logoscore.tokens import TokenManager
 from logoscore.transport import frame as fr
-from logoscore.transport.frame import CALL, HEADER_SIZE, VIEW_FROM, Frame, Header, unpack_header
+from logoscore.transport.frame import CALL, Frame, Header, name_and_payload, unpack_header
 
 __all__ = ["ModuleProxy"]
 
@@ -152,14 +152,14 @@ class ModuleProxy:
     def _call(self, data: bytes, header: Header, link: ServingLink) -> None:  # noqa: C901 - the hot path, in one piece
         # The way of every call: written out where a function of its own would cost more than what it does.
         _, codec, flags, name_length, call_id, deadline, _ = header
-        end = HEADER_SIZE + name_length
-        method = self._methods.get(data[HEADER_SIZE:end])
+        name, payload = name_and_payload(data, name_length)
+        method = self._methods.get(name)
         args: Sequence[Any] | None = None
         kwargs: dict[str, Any] | None = None
         decode = method.decode_scalars if method is not None and not flags and codec == link.quick_codec else None
         if decode is not None:
             try:
-                args = decode(data[end:] if len(data) < VIEW_FROM else memoryview(data)[end:])
+                args = decode(payload)
             except NOT_SCALARS:
                 pass
         if method is None or args is None:

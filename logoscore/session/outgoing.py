@@ -4,8 +4,8 @@
 
 Rules (leader and followers):
 
-* The thread that waits for a reply reads the ring itself, so that a synchronous call has no thread hop. Who holds the
-  receiver's lock leads: it reads for everybody. Others wait on a lock of their own.
+* The thread that waits for a reply reads the ring itself, so that a synchronous call has no thread hop. Who has the
+  lead reads for everybody. Others wait on a lock of their own.
 * A leader that has its reply steps down and wakes one follower, or else the pump: the thread that leads while only
   futures (``submit``) are waiting.
 * Every waiter is registered before its request is sent, so no reply can come for somebody unknown; a reply for nobody
@@ -24,6 +24,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from logoscore.errors import LogosError, ProtocolViolationError, StateError
+from logoscore.locks import Lead
 from logoscore.session.expiries import Expiries
 from logoscore.session.pending import Pending
 from logoscore.session.pump import LOOK_SECONDS, Pump
@@ -33,7 +34,7 @@ from logoscore.session.wire_errors import summary
 from logoscore.transport.buffers import LentFrame
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
-from logoscore.transport.frame import FOREVER, REPLY, START
+from logoscore.transport.frame import FOREVER, REPLY, START, call_id_of
 
 if TYPE_CHECKING:
     from logoscore.session.execution import RunningCall
@@ -64,6 +65,7 @@ class CallLink:
         self.sender = channel.senders[0]
         self.plain_reply = START.pack(REPLY, codec.ID, 0, 0)  # what the reply to most calls begins with
         self._receiver = channel.receivers[0]
+        self._lead = self._receiver.lock = Lead()  # (nobody has had the other one yet)
         self.ids = itertools.count(1)  # of calls
         self._waiting = Pending(peer)
         self._pending = self._waiting.waiters  # (each call looks whether there are any)
@@ -96,46 +98,48 @@ class CallLink:
         Raises:
             LogosError: what closed the channel.
         """
-        sender, receiver = self.sender, self._receiver
-        own, gave = b"", False
-        with receiver.attempt as mine:
-            try:
-                # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
-                if mine and (
-                    (len(frame) <= sender.max_whole and sender.try_send(frame))
-                    if type(frame) is bytes
-                    else type(frame) is LentFrame and sender.try_send_lent(frame)
-                ):
-                    if running is not None:
-                        gave = running.begin_wait()
-                    own = call_id.to_bytes(8, "little")
-                    while True:
-                        self._lead_until = FOREVER  # as in _next_look
-                        until = self._next_look(deadline) if self._expiries.heap else deadline
-                        self._lead_until = until
-                        data = receiver.receive(until)
-                        if data is not None and (
-                            data[8:16] == own or (data := self._waiting.deliver(data, own)) is not None
-                        ):
+        sender, receiver, lead = self.sender, self._receiver, self._lead
+        own, gave = 0, False
+        try:
+            lead.holder = lead.holder or frame  # see Lead; written out here and below
+            # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
+            if lead.holder is frame and (
+                sender.try_send(frame)
+                if type(frame) is bytes
+                else type(frame) is LentFrame and sender.try_send_lent(frame)
+            ):
+                if running is not None:
+                    gave = running.begin_wait()
+                own = call_id
+                while True:
+                    self._lead_until = FOREVER  # as in _next_look
+                    until = self._next_look(deadline) if self._expiries.heap else deadline
+                    self._lead_until = until
+                    data = receiver.receive(until)
+                    if data is not None and (
+                        call_id_of(data) == own or (data := self._waiting.deliver(data, own)) is not None
+                    ):
+                        return data
+                    if (now := _now()) >= until:  # also while replies to others keep coming
+                        if (data := self._expire(own)) is not None:
                             return data
-                        if (now := _now()) >= until:  # also while replies to others keep coming
-                            if (data := self._expire(own)) is not None:
-                                return data
-                            if now >= deadline:
-                                return None
-            except LogosError as error:
-                if own:  # else it was closed before we came: what has arrived is still to be delivered to others
-                    self._close_by(error)
-                raise
+                        if now >= deadline:
+                            return None
+        except LogosError as error:
+            if own:  # else it was closed before we came: what has arrived is still to be delivered to others
+                self._close_by(error)
+            raise
+        finally:
+            try:
+                if lead.holder is frame:
+                    lead.holder = None
+                    if lead.waiters:
+                        lead.wake()
+                    if self._pending:
+                        self._promote()
             finally:
-                try:
-                    if mine:
-                        receiver.lock.release()
-                        if self._pending:
-                            self._promote()
-                finally:
-                    if gave and running is not None:
-                        running.take_turn()
+                if gave and running is not None:
+                    running.take_turn()
         return self._roundtrip_with_others(call_id, frame, deadline, running)  # or the request has to wait for room
 
     def _close_by(self, error: LogosError) -> None:
@@ -168,7 +172,7 @@ class CallLink:
                 self._pending.pop(call_id, None)
                 waiter.gone = True
                 # It may have been our turn to lead just when we gave up: pass it on.
-                if self._pending and not self._receiver.lock.locked():
+                if self._pending and not self._lead.locked():
                     self._promote()
             finally:
                 if gave and running is not None:
@@ -199,7 +203,7 @@ class CallLink:
                 self._waiting.put_aside(self._receiver)
             except LogosError as error:
                 self._end_by(error)
-        elif not self._receiver.lock.locked():
+        elif not self._lead.locked():
             self._pending[_ROOM] = Nobody()
             self._pump.start()
             self._pump.wake()
@@ -221,11 +225,11 @@ class CallLink:
         waiter.lock = lock
         self._followers[waiter] = None
         # Whoever settles us from here on sees the lock; whoever led before it may have gone without seeing us.
-        if not waiter.settled and self._receiver.lock.locked():
+        if not waiter.settled and self._lead.locked():
             lock.acquire(timeout=min(max(deadline - _now(), 0) / 1e9, LOOK_SECONDS))
         self._followers.pop(waiter, None)
 
-    def _lead(self, waiter: Settles | None, deadline: int) -> None:
+    def _read_for(self, waiter: Settles | None, deadline: int) -> None:
         """Read for everybody until ``waiter`` is settled (None: until nobody waits) or ``deadline`` passed."""
         receive, readable = self._receiver.receive, self._receiver.ring.readable
         pending = self._pending
@@ -294,13 +298,13 @@ class CallLink:
         if expiry < FOREVER:
             self._expiries.add(expiry, call_id)
         try:
-            if type(frame) is not bytes or len(frame) > self.sender.max_whole or not self.sender.try_send(frame):
+            if type(frame) is not bytes or not self.sender.try_send(frame):
                 self.send(frame, deadline)
         except BaseException:
             self._pending.pop(call_id, None)
             self._pump.wake()  # if the channel is closed, nobody else tells a new pump to end
             raise
-        if not self._receiver.lock.locked():
+        if not self._lead.locked():
             if not reads or len(self._pending) > 1:
                 self._pump.wake()
         elif expiry < self._lead_until:
@@ -308,17 +312,20 @@ class CallLink:
 
     def read(self, waiter: Settles, until: int) -> bool:
         """Lead until ``waiter`` is settled or ``until`` has passed, then pass it on. False if somebody else leads."""
-        lead = self._receiver.attempt
-        with lead as mine:
-            try:
-                if mine:
-                    self._lead(waiter, until)
-            finally:
-                if mine:
-                    lead.release()
-                    if self._pending:
-                        self._promote()
-        return mine
+        lead, me = self._lead, object()
+        try:
+            lead.holder = lead.holder or me
+            if lead.holder is not me:
+                return False
+            self._read_for(waiter, until)
+            return True
+        finally:
+            if lead.holder is me:
+                lead.holder = None
+                if lead.waiters:
+                    lead.wake()
+                if self._pending:
+                    self._promote()
 
     def begun_before(self, call_id: int) -> list[str]:
         """See :meth:`Pending.begun_before`. (Without the one that leads: so that a call costs less, nobody knows of it.)"""
@@ -330,10 +337,10 @@ class CallLink:
 
     def _lead_for_futures(self) -> bool:
         """The work of the pump. False if the channel is closed, and nobody waits any more."""
-        lead = self._receiver.lock
+        lead = self._lead
         while self._pending and lead.acquire(False):
             try:
-                self._lead(None, FOREVER)
+                self._read_for(None, FOREVER)
             except BaseException as exc:  # noqa: BLE001 - no memory, or a defect of ours: nobody else would read
                 what = f"the replies of {self.peer} cannot be read: {summary(exc)}{self._owner.limits.note(exc)}"
                 self._close_by(ProtocolViolationError(what))
@@ -341,7 +348,7 @@ class CallLink:
                 lead.release()
         return self.error is None or bool(self._pending)
 
-    def _expire(self, own: bytes = b"") -> bytes | None:
+    def _expire(self, own: int = 0) -> bytes | None:
         """Tell those whose time is over. Returns as :meth:`Pending.deliver`: their callbacks may have read replies."""
         for call_id in self._expiries.take_due(_now()):
             self._waiting.fail(call_id, ExpiredError())
@@ -361,14 +368,14 @@ class CallLink:
 
     def finish(self) -> None:
         """After :meth:`close`: deliver what had arrived, fail the rest (futures run their callbacks here), unmap."""
-        lead = self._receiver.lock
+        lead = self._lead
         # The leader was woken and leaves soon; unless Ctrl-C tore it away.
         if not lead.acquire(timeout=_FINISH_SECONDS):
             self._fail_all(self._receiver.closed_error())
             self._pump.wake()  # for its end
             return
         try:
-            self._lead(None, FOREVER)
+            self._read_for(None, FOREVER)
         finally:
             lead.release()
         self._pump.end(_FINISH_SECONDS)  # dispose() waits for locks only

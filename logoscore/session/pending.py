@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from logoscore.errors import LogosError, ProtocolViolationError
 from logoscore.session.waiters import Waiter
-from logoscore.transport.frame import HEADER_SIZE
+from logoscore.transport.frame import HEADER_SIZE, call_id_of
 from logoscore.transport.receiver import Receiver
 
 __all__ = ["Pending"]
@@ -56,7 +56,7 @@ class Pending:
 
     # --- replies ----------------------------------------------------------------------------------------------------
 
-    def deliver(self, data: bytes, own: bytes = b"") -> bytes | None:
+    def deliver(self, data: bytes, own: int = 0) -> bytes | None:
         """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned.
 
         Raises:
@@ -68,7 +68,7 @@ class Pending:
     def _hand_over(self, data: bytes) -> None:
         if len(data) < HEADER_SIZE:
             raise ProtocolViolationError(f"{self._peer} sent a reply of {len(data)} bytes")
-        call_id = int.from_bytes(data[8:16], "little")
+        call_id = call_id_of(data)
         waiter = self.waiters.get(call_id)
         if waiter is not None and self._tell(waiter.deliver, data):
             self.waiters.pop(call_id, None)
@@ -79,7 +79,7 @@ class Pending:
             self._aside.append(data)
             self._aside_size += len(data)
 
-    def take_aside(self, own: bytes = b"") -> bytes | None:
+    def take_aside(self, own: int = 0) -> bytes | None:
         """What was put aside, as :meth:`deliver` does it."""
         reply = None
         while self._aside:
@@ -87,7 +87,7 @@ class Pending:
             self._aside_size = (
                 self._aside_size - len(data) if self._aside else 0
             )  # (a signal may have come between the two)
-            if own and data[8:16] == own:
+            if own and call_id_of(data) == own:
                 reply = data
             else:
                 self._hand_over(data)

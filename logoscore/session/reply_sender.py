@@ -24,7 +24,7 @@ from logoscore.session.threads import LinkOwner
 from logoscore.session.wire_errors import to_wire
 from logoscore.transport.channel import Channel
 from logoscore.transport.codec import Codec
-from logoscore.transport.frame import BUFFERS, ERROR, NO_TOKEN, pack_header
+from logoscore.transport.frame import BUFFERS, ERROR, NO_TOKEN, make_frame
 
 __all__ = ["ReplySender"]
 
@@ -49,7 +49,6 @@ class ReplySender:
         self._codec_id = codec.ID
         self._owner = owner
         self._sender = channel.senders[0]
-        self._max_whole = self._sender.ring.max_payload
         self._outbox_lock = threading.Lock()
         self._sending = False
 
@@ -83,27 +82,27 @@ class ReplySender:
         """
         head, buffers = self.codec.encode(value, path)
         if not buffers:
-            frame = pack_header(kind, self._codec_id, 0, 0, call_id, 0, NO_TOKEN) + head
+            frame = make_frame(kind, self._codec_id, 0, call_id, 0, NO_TOKEN, "", head)
             try:
-                if len(frame) <= self._max_whole and self._sender.try_send(frame):
+                if self._sender.try_send(frame):
                     return True
             except LogosError:
                 pass  # _send meets it again, and sees to it
             if call is not None:
                 call.end()
             return self._send(frame, deadline, patient)
-        header = pack_header(kind, self._codec_id, BUFFERS, 0, call_id, 0, NO_TOKEN)
+        start = make_frame(kind, self._codec_id, BUFFERS, call_id, 0, NO_TOKEN, "", b"")
         if call is not None:
             call.end()
         lending = self._owner.lending
         return self._send(
-            lending.frame(self._sender, header, head, buffers, deadline, patient=patient), deadline, patient
+            lending.frame(self._sender, start, head, buffers, deadline, patient=patient), deadline, patient
         )
 
     def reply_error(self, call_id: int, error: LogosError, deadline: int, *, patient: bool = True) -> None:
         """Send an error back."""
-        header = pack_header(ERROR, self._codec_id, 0, 0, call_id, 0, NO_TOKEN)
-        self._send(header + _encode_error(to_wire(error)), deadline, patient)
+        head = _encode_error(to_wire(error))
+        self._send(make_frame(ERROR, self._codec_id, 0, call_id, 0, NO_TOKEN, "", head), deadline, patient)
 
     def _send(
         self,
@@ -112,7 +111,7 @@ class ReplySender:
         patient: bool,
     ) -> bool:
         try:
-            if type(frame) is bytes and len(frame) <= self._max_whole and self._sender.try_send(frame):
+            if type(frame) is bytes and self._sender.try_send(frame):
                 return True
             if not patient:
                 self._send_elsewhere(frame, deadline)

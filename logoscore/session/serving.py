@@ -134,7 +134,9 @@ class ServingLink(ReplySender):
         """Read and handle until somebody else leads, or the channel is closed."""
         receive, handle = self._receiver.receive, self._proxy.handle
         try:
-            while self._leader == me:
+            while True:  # (not "while condition": Python 3.11 leaves a loop slow that goes back by a condition)
+                if self._leader != me:
+                    return
                 frame = receive(None)
                 if frame is not None:
                     handle(frame, self)

@@ -29,6 +29,7 @@ enum {
     WAITS = 16,
     HEADERS = HEADER_SIZE / 8,
     RECORD_HEADER = 8,
+    FIRST = 1,
     HIGHEST_FLAGS = 7, /* FIRST | MORE | LENT */
     LOOKS_A_CLOCK = 16,
     QUICK = 20000, /* nanoseconds in which a quick peer has answered */
@@ -45,6 +46,7 @@ typedef struct {
     unsigned long long written, room_until, max_payload; /* the writer's */
     unsigned long long read_cursor, limit;               /* the reader's */
     int looking;                                         /* threads, without the GIL */
+    char in_pieces;                                      /* the writer's, see write_whole() */
 } End;
 
 static uint64_t *words_of(const End *self) { return (uint64_t *)self->buffer.buf; }
@@ -129,17 +131,26 @@ static PyObject *End_release(End *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyMemberDef End_members[] = {
-    {"words", T_OBJECT_EX, offsetof(End, words), READONLY, NULL},
-    {"data", T_OBJECT_EX, offsetof(End, data), READONLY, NULL},
-    {"capacity", T_ULONGLONG, offsetof(End, capacity), READONLY, NULL},
+#define MEMBERS                                                                                                              \
+    {"words", T_OBJECT_EX, offsetof(End, words), READONLY, NULL},                                                            \
+    {"data", T_OBJECT_EX, offsetof(End, data), READONLY, NULL},                                                              \
+    {"capacity", T_ULONGLONG, offsetof(End, capacity), READONLY, NULL},                                                      \
     {"mask", T_ULONGLONG, offsetof(End, mask), READONLY, NULL},
+
+static PyMemberDef writer_members[] = {
+    MEMBERS
     {"written", T_ULONGLONG, offsetof(End, written), READONLY, NULL},
     {"room_until", T_ULONGLONG, offsetof(End, room_until), READONLY, NULL},
     {"max_payload", T_ULONGLONG, offsetof(End, max_payload), READONLY, NULL},
+    {"in_pieces", T_BOOL, offsetof(End, in_pieces), 0, NULL},
+    {0, 0, 0, 0, NULL},
+};
+
+static PyMemberDef reader_members[] = {
+    MEMBERS
     {"read_cursor", T_ULONGLONG, offsetof(End, read_cursor), READONLY, NULL},
     {"limit", T_ULONGLONG, offsetof(End, limit), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
+    {0, 0, 0, 0, NULL},
 };
 
 /* --- the writer's ----------------------------------------------------------------------------------------------------- */
@@ -210,6 +221,19 @@ static PyObject *Writer_write(End *self, PyObject *const *args, Py_ssize_t count
         done = is_usable(self) ? write_record(self, payload.buf, (uint64_t)payload.len, flags) : -1;
         PyBuffer_Release(&payload);
     }
+    return done < 0 ? NULL : PyBool_FromLong(done);
+}
+
+/* A message as a record of its own, in a single step for all threads of this side. */
+static PyObject *Writer_write_whole(End *self, PyObject *message)
+{
+    char *payload;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(message, &payload, &size) < 0 || !is_usable(self))
+        return NULL;
+    if (self->in_pieces || (uint64_t)size > self->max_payload)
+        Py_RETURN_FALSE;
+    int done = write_record(self, payload, (uint64_t)size, FIRST);
     return done < 0 ? NULL : PyBool_FromLong(done);
 }
 
@@ -348,6 +372,7 @@ static PyObject *Reader_half_empty(End *self, PyObject *unused)
 
 static PyMethodDef writer_methods[] = {
     {"write", (PyCFunction)(void (*)(void))Writer_write, METH_FASTCALL, NULL},
+    {"write_whole", (PyCFunction)Writer_write_whole, METH_O, NULL},
     {"set_waiting", (PyCFunction)Writer_set_waiting, METH_O, NULL},
     RELEASE,
     {NULL, NULL, 0, NULL},
@@ -363,13 +388,13 @@ static PyMethodDef reader_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-#define SLOTS(methods) {                                                                                                     \
-    {Py_tp_new, PyType_GenericNew}, {Py_tp_init, End_init}, {Py_tp_dealloc, End_dealloc}, {Py_tp_members, End_members},      \
+#define SLOTS(methods, members) {                                                                                            \
+    {Py_tp_new, PyType_GenericNew}, {Py_tp_init, End_init}, {Py_tp_dealloc, End_dealloc}, {Py_tp_members, members},          \
     {Py_tp_methods, methods}, {0, NULL},                                                                                     \
 }
 
-static PyType_Slot writer_slots[] = SLOTS(writer_methods);
-static PyType_Slot reader_slots[] = SLOTS(reader_methods);
+static PyType_Slot writer_slots[] = SLOTS(writer_methods, writer_members);
+static PyType_Slot reader_slots[] = SLOTS(reader_methods, reader_members);
 
 #define TYPE(name, slots) {"logoscore.transport._ring." name, sizeof(End), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots}
 

@@ -7,7 +7,7 @@ import threading
 from typing import Final
 
 from logoscore.errors import LogosError
-from logoscore.locks import Attempt
+from logoscore.locks import Lead
 from logoscore.transport.segment import Semaphore
 
 __all__ = ["MAX_MESSAGE", "Direction"]
@@ -20,8 +20,7 @@ class Direction:
     """A lock for the threads of this side, two semaphores, and the error that closed them."""
 
     def __init__(self, data: Semaphore, room: Semaphore) -> None:
-        self.lock = threading.Lock()
-        self.attempt = Attempt(self.lock)
+        self.lock: threading.Lock | Lead = threading.Lock()
         self.data = data
         self.room = room
         self.error: LogosError | None = None

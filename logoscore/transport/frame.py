@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -34,16 +34,20 @@ __all__ = [
     "HEADER_SIZE",
     "NO_TOKEN",
     "START",
+    "START_SIZE",
     "VIEW_FROM",
     "Frame",
     "Header",
     "LentBytes",
+    "call_id_of",
     "join_payload",
     "lent_places",
     "lent_table",
-    "pack_header",
+    "make_frame",
+    "name_and_payload",
     "parse",
     "parse_rest",
+    "plain_payload",
     "split_payload",
     "unpack_header",
     "with_flag",
@@ -51,11 +55,10 @@ __all__ = [
 
 HEADER: Final = struct.Struct("<BBHIQQ16s")
 HEADER_SIZE: Final = HEADER.size
-pack_header = HEADER.pack  # looked up once: a bound method of an imported object is not for the hot path
-unpack_header = HEADER.unpack_from
 Header = tuple[int, int, int, int, int, int, bytes]
 """Kind, codec, flags, length of the name, call id, deadline, token."""
 START: Final = struct.Struct("<BBHI")
+START_SIZE: Final = START.size
 VIEW_FROM: Final = 2048
 """Bytes of a frame from which on its payload is looked at where it is; a smaller one is quicker copied."""
 NO_TOKEN: Final = bytes(16)
@@ -119,6 +122,57 @@ class LentBytes(bytes):
     def __getitem__(self, key: Any) -> Any:
         part = super().__getitem__(key)
         return LentBytes.of(part, self.lent, self.spares) if type(part) is bytes else part
+
+
+# --- one frame of most calls: in C as well, see the end of this section ---------------------------------------------------
+
+
+def make_frame_in_python(
+    kind: int, codec: int, flags: int, call_id: int, deadline: int, token: bytes, name: str, head: bytes
+) -> bytes:
+    """A frame whose payload is ``head``, or begins with it.
+
+    Raises:
+        UnicodeEncodeError: ``name`` has lone surrogates.
+    """
+    encoded = name.encode()
+    return HEADER.pack(kind, codec, flags, len(encoded), call_id, deadline, token) + encoded + head
+
+
+def name_and_payload_in_python(frame: bytes, name_length: int) -> tuple[bytes, bytes | memoryview]:
+    """What follows a frame's header. Where it has less than its name says, both are shorter."""
+    end = HEADER_SIZE + name_length
+    return frame[HEADER_SIZE:end], frame[end:] if len(frame) < VIEW_FROM else memoryview(frame)[end:]
+
+
+def call_id_of_in_python(frame: bytes) -> int:
+    """The call id alone; 0, which no call has, if this is no frame."""
+    return int.from_bytes(frame[8:16], "little") if len(frame) >= HEADER_SIZE else 0
+
+
+def plain_payload_in_python(frame: bytes, start: bytes) -> bytes | memoryview | None:
+    """The payload of a frame without a name that begins with ``start`` (see START); None: it is another one."""
+    if frame[:START_SIZE] != start:
+        return None
+    return frame[HEADER_SIZE:] if len(frame) < VIEW_FROM else memoryview(frame)[HEADER_SIZE:]
+
+
+if TYPE_CHECKING:
+    make_frame = make_frame_in_python
+    name_and_payload = name_and_payload_in_python
+    call_id_of = call_id_of_in_python
+    plain_payload = plain_payload_in_python
+
+    def unpack_header(frame: bytes, /) -> Header:
+        """The fields of the header. Raises struct.error if it is too short for one."""
+
+else:
+    try:
+        from logoscore.transport._frame import call_id_of, make_frame, name_and_payload, plain_payload, unpack_header
+    except ImportError:  # it was installed without a C compiler
+        make_frame, unpack_header = make_frame_in_python, HEADER.unpack_from
+        name_and_payload, call_id_of = name_and_payload_in_python, call_id_of_in_python
+        plain_payload = plain_payload_in_python
 
 
 def parse(data: bytes) -> Frame:

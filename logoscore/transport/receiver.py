@@ -20,7 +20,7 @@ from typing import Final
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport.buffers import Borrower
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, LENT, MORE, WAITS, WRITE, RingReader
+from logoscore.transport.ring import FIRST, LENT, MORE, WRITE, RingReader
 from logoscore.transport.segment import Semaphore
 from logoscore.transport.spin import Spinner, SpinState
 
@@ -81,7 +81,6 @@ class Receiver(Direction):
             ProtocolViolationError: the peer wrote what the protocol does not allow.
         """
         ring = self.ring
-        words = ring.words
         pieces = 0
         try:
             if self.error is not None and self._is_drained():
@@ -96,7 +95,7 @@ class Receiver(Direction):
                     self._stray()  # the peer took its cursor back
                     return None  # the caller looks at the clock: this could go on for ever
                 self._units += 1
-                if words[WAITS]:
+                if ring.waiting_episode():
                     self._make_room()
                 payload, flags = record
                 if flags == FIRST:

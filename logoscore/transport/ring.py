@@ -98,7 +98,7 @@ class _End:
 class PureRingWriter(_End):
     """The producer's end. The memory must be zeroed when the first end is made, and have one writer only."""
 
-    __slots__ = ("max_payload", "room_until", "written")
+    __slots__ = ("in_pieces", "max_payload", "room_until", "written")
 
     def __init__(self, memory: memoryview) -> None:
         super().__init__(memory)
@@ -106,6 +106,7 @@ class PureRingWriter(_End):
         self.room_until = self.capacity  # beyond the reader's cursor as last checked
         # Larger payloads travel as several records, so that reader and writer work at the same time.
         self.max_payload = self.capacity // 4
+        self.in_pieces = False
 
     def write(self, payload: bytes | memoryview, flags: int) -> bool:
         """Append one record. False if there is no room for it now.
@@ -131,6 +132,18 @@ class PureRingWriter(_End):
             self._write_wrapped(start, payload)
         self.written = self.words[WRITE] = after
         return True
+
+    def write_whole(self, message: bytes) -> bool:
+        """Append a message as a record of its own: FIRST, and nothing else.
+
+        False if there is no room for it now, if it is too long for that, or while ``in_pieces`` is set: a thread writes
+        a message in several records, and this one must not come between them. In the compiled ring this is a single step,
+        so any thread may come with a whole message, and needs no lock for it.
+
+        Raises:
+            ProtocolViolationError: the reader published an impossible cursor.
+        """
+        return not self.in_pieces and len(message) <= self.max_payload and self.write(message, FIRST)
 
     def _write_wrapped(self, start: int, payload: bytes | memoryview) -> None:
         head = max(self.capacity - start, 0)

@@ -10,7 +10,7 @@ from logoscore.errors import FrameTooLargeError, LogosError, ProtocolViolationEr
 from logoscore.locks import Attempt
 from logoscore.transport.buffers import Lender, LentFrame
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, LENT, MORE, RingWriter
+from logoscore.transport.ring import FIRST, LENT, MORE, PureRingWriter, RingWriter
 from logoscore.transport.segment import Semaphore
 
 __all__ = ["Sender"]
@@ -23,12 +23,17 @@ _now = time.monotonic_ns
 
 
 class Sender(Direction):
-    """The writing end."""
+    """The writing end.
+
+    A whole message is written by one step of the compiled ring, for which nobody needs the lock. It belongs to whoever
+    takes several: a message in pieces, or one that waits for room, while which ``ring.in_pieces`` holds the others off.
+    """
 
     def __init__(self, ring: RingWriter, data: Semaphore, room: Semaphore) -> None:
         super().__init__(data, room)
         self.ring = ring
-        self.max_whole = ring.max_payload
+        self._attempt = Attempt(self.lock)
+        self._in_one_step = not isinstance(ring, PureRingWriter)
         self.lender: Lender | None = None
         self._episode = 0
         #: Called now and then in a thread that waits: for room, or for another that does.
@@ -42,47 +47,51 @@ class Sender(Direction):
             LogosError: what closed the channel.
             ProtocolViolationError: the reader published an impossible cursor.
         """
-        with self.attempt as mine:
+        if not self.try_send(message):
+            self.send_parts((message,), deadline)
+
+    def try_send(self, message: bytes) -> bool:
+        """Send one message without waiting. False if it would have to wait, or is too long for one record.
+
+        Raises: as :meth:`send`.
+        """
+        if self.error is not None:
+            raise self.closed_error()
+        if not self._in_one_step:
+            return self._try_send_alone(message)
+        try:
+            if not self.ring.write_whole(message):
+                return False
+            self.data.post()
+            return True
+        except OSError as exc:
+            raise _at_its_limit(exc) from None
+        except ValueError:
+            if self.error is None:
+                raise
+            raise self.closed_error() from None  # and disposed of, since it was looked at
+
+    def _try_send_alone(self, message: bytes) -> bool:
+        """The same with the ring in Python, in which a record is written step by step."""
+        with self._attempt as mine:
             try:
-                if mine:
-                    if self.error is not None:
-                        raise self.closed_error()
-                    if len(message) <= self.max_whole and self.ring.write(message, FIRST):
-                        self._post()
-                    else:
-                        self._send_pieces((message,), deadline)
-                    return
+                if not mine:
+                    return False
+                if self.error is not None:
+                    raise self.closed_error()
+                if not self.ring.write_whole(message):
+                    return False
+                self._post()
+                return True
             finally:
                 if mine:
                     self.lock.release()
-        self.send_parts((message,), deadline)
 
     def _post(self) -> None:
         try:
             self.data.post()
         except OSError as exc:
             raise _at_its_limit(exc) from None
-
-    def try_send(self, message: bytes) -> bool:
-        """Send one message of at most ``ring.max_payload`` bytes without waiting. False if it would have to wait.
-
-        Raises: as :meth:`send`.
-        """
-        with self.attempt as mine:
-            try:
-                if not mine:
-                    return False
-                if self.error is not None:
-                    raise self.closed_error()
-                if not self.ring.write(message, FIRST):
-                    return False
-                self.data.post()
-                return True
-            except OSError as exc:
-                raise _at_its_limit(exc) from None
-            finally:
-                if mine:
-                    self.lock.release()
 
     def send_parts(self, parts: Sequence[bytes | memoryview], deadline: int) -> None:
         """Like :meth:`send` for a message in several pieces, which are not joined first."""
@@ -112,14 +121,14 @@ class Sender(Direction):
 
     def try_send_lent(self, frame: LentFrame) -> bool:
         """:meth:`try_send` for a frame with lent memory, of any length."""
-        with self.attempt as mine:
+        with self._attempt as mine:
             try:
                 if not mine:
                     return False
                 if self.error is not None:
                     raise self.closed_error()
                 record = b"".join(frame)
-                if len(record) > self.max_whole:
+                if len(record) > self.ring.max_payload:
                     return False
                 frame.loan.send()
                 if not self.ring.write(record, FIRST | LENT):
@@ -145,8 +154,15 @@ class Sender(Direction):
         total = sum(map(len, parts))
         if total > MAX_MESSAGE:
             raise FrameTooLargeError(f"a message has at most {MAX_MESSAGE} bytes; this one has {total}")
-        size = self.ring.max_payload
         parts = [part for part in parts if len(part)] or [b""]  # (an empty record is a whole, empty message or nothing)
+        try:
+            self.ring.in_pieces = True
+            self._send_records(parts, deadline, flags)
+        finally:
+            self.ring.in_pieces = False
+
+    def _send_records(self, parts: Sequence[bytes | memoryview], deadline: int, flags: int) -> None:
+        size = self.ring.max_payload
         last = len(parts) - 1
         for index, part in enumerate(parts):
             view = memoryview(part)

@@ -181,7 +181,7 @@ def test_what_a_dead_modules_child_writes_on_is_nobodys(tmp_path: Path) -> None:
             evil,
             """
             [link] = node.publisher._outlets.values()
-            header = fr.pack_header(fr.EVENT, 0, 0, 5, 1 << 40, 0, fr.NO_TOKEN)
+            header = fr.HEADER.pack(fr.EVENT, 0, 0, 5, 1 << 40, 0, fr.NO_TOKEN)
             frame = header + b"fired" + SAFE.encode(["false", None])[0]
             s = link.channel.senders[0]
             R = os.fork()

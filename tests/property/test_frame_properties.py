@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,12 +12,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logoscore.errors import ProtocolViolationError
+from logoscore.transport import frame as fr
+from logoscore.transport.copies import Spares
 from logoscore.transport.frame import (
     BUFFERS,
     HEADER,
     LENT,
+    REPLY,
+    START,
+    VIEW_FROM,
     Frame,
+    LentBytes,
     join_payload,
+    make_frame,
+    make_frame_in_python,
     parse,
     split_payload,
 )
@@ -41,6 +50,110 @@ def _frame(header: dict[str, Any], flags: int, name: bytes, payload: bytes) -> b
     return (
         HEADER.pack(h["kind"], h["codec"], flags, len(name), h["call_id"], h["deadline"], h["token"]) + name + payload
     )
+
+
+_makers = pytest.mark.parametrize("make", [make_frame, make_frame_in_python], ids=["used", "Python"])
+
+
+@_makers
+@given(_headers, _any_flags, st.text(max_size=80), _heads)
+@settings(deadline=None)
+def test_a_frame_is_made_as_it_is_drawn(
+    make: Callable[..., bytes], header: dict[str, Any], flags: int, name: str, head: bytes
+) -> None:
+    h = header
+    made = make(h["kind"], h["codec"], flags, h["call_id"], h["deadline"], h["token"], name, head)
+    assert made == _frame(header, flags, name.encode(), head)
+
+
+@_makers
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        (0, (256, -1)),
+        (1, (256, -1)),
+        (2, (1 << 16, -1)),
+        (3, (1 << 64, -1)),
+        (4, (1 << 64, 1.5)),
+        (5, ("t" * 16, None)),
+        (6, (b"name", None, "\udc80")),
+        (7, ("head", None)),
+    ],
+)
+def test_a_frame_is_not_made_of_what_does_not_fit(
+    make: Callable[..., bytes], place: int, values: tuple[object, ...]
+) -> None:
+    arguments: list[Any] = [1, 0, 0, 1, 1, bytes(16), "add", b"head"]
+    make(*arguments)
+    for value in values:
+        arguments[place] = value
+        with pytest.raises((struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError)):
+            make(*arguments)
+
+
+def test_a_compiled_frame_is_made_of_all_its_parts() -> None:
+    if make_frame is not make_frame_in_python:
+        with pytest.raises(TypeError, match="8 arguments"):
+            make_frame(1, 0, 0, 1, 1, bytes(16), "add")  # type: ignore[call-arg]
+        with pytest.raises(ValueError, match="16 bytes"):
+            make_frame(1, 0, 0, 1, 1, bytes(15), "add", b"")
+
+
+_START = START.pack(REPLY, 0, 0, 0)
+_received = (
+    st.binary(max_size=120)
+    | st.binary(max_size=60).map(lambda rest: _START + rest)
+    | st.sampled_from([VIEW_FROM - 1, VIEW_FROM, VIEW_FROM + 1]).map(lambda size: _START.ljust(size, b"r"))
+)
+
+
+def _outcome(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError, OverflowError, struct.error) as exc:
+        return type(exc)
+
+
+@given(
+    _received,
+    st.integers(0, 2**32 - 1) | st.integers(0, 130) | st.integers(VIEW_FROM - 50, VIEW_FROM),
+    st.just(_START) | st.binary(max_size=9),
+    st.booleans(),
+)
+@example(_START.ljust(40, b"r"), 0, _START, False)
+@settings(deadline=None)
+def test_what_takes_frames_apart_says_the_same_in_c_and_in_python(
+    data: bytes, name_length: int, start: bytes, lent: bool
+) -> None:
+    message = LentBytes.of(data, [memoryview(b"lent")], Spares()) if lent else data
+    for name, arguments in (
+        ("name_and_payload", (message, name_length)),
+        ("call_id_of", (message,)),
+        ("plain_payload", (message, start)),
+    ):
+        used, twin = getattr(fr, name), getattr(fr, f"{name}_in_python")
+        assert _outcome(used, *arguments) == _outcome(twin, *arguments)
+    assert _outcome(fr.unpack_header, message) == _outcome(HEADER.unpack_from, message)
+
+
+def test_a_part_of_a_message_that_has_been_lent_memory_has_it_too() -> None:
+    lent = [memoryview(b"lent")]
+    _, payload = fr.name_and_payload(LentBytes.of(bytes(60), lent, Spares()), 3)
+    assert isinstance(payload, LentBytes)
+    assert payload.lent is lent
+    part = fr.plain_payload(LentBytes.of(_START.ljust(60), lent, Spares()), _START)
+    assert isinstance(part, LentBytes)
+    assert part.lent is lent
+
+
+@pytest.mark.parametrize("name", ["unpack_header", "name_and_payload", "call_id_of", "plain_payload"])
+def test_what_is_no_message_is_not_taken_apart(name: str) -> None:
+    function, more = getattr(fr, name), {"name_and_payload": [1], "plain_payload": [_START]}.get(name, [])
+    for wrong in (None, "text" * 20, 40):
+        with pytest.raises((TypeError, struct.error)):
+            function(wrong, *more)
+    with pytest.raises(TypeError):
+        function(bytes(60), *more, 1, 2)
 
 
 @given(_headers, _any_flags, st.binary(max_size=80), _heads)

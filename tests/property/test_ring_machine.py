@@ -109,6 +109,21 @@ class RingMachine(RuleBasedStateMachine):
         while self._write(b"f" * size, flags, "bytes"):
             pass
 
+    @rule(data=st.data(), in_pieces=st.booleans())
+    def write_whole(self, data: st.DataObject, in_pieces: bool) -> None:
+        writer = self.memory.writer
+        message = data.draw(st.binary(max_size=writer.max_payload + 10))
+        fits = (
+            not in_pieces
+            and len(message) <= writer.max_payload
+            and record_size(len(message)) <= self.memory.capacity - self._used()
+        )
+        writer.in_pieces = in_pieces
+        assert writer.write_whole(message) is fits
+        writer.in_pieces = False
+        if fits:
+            self.model.append((message, FIRST))
+
     @rule(excess=st.integers(1, 1000))
     def too_long_is_refused_and_changes_nothing(self, excess: int) -> None:
         with pytest.raises(ValueError, match="at most"):

@@ -11,7 +11,7 @@ import pytest
 from helpers import wait_until
 from interrupts import strike
 
-from logoscore.locks import Attempt, Condition, Flag, Thread
+from logoscore.locks import Attempt, Condition, Flag, Lead, Thread
 
 _PATIENCE = 30.0
 _STRIKES = 3000
@@ -187,6 +187,98 @@ def test_a_queue_loses_nothing(condition: Any, hectic: None) -> None:
     assert taken == list(range(2000))
 
 
+@pytest.fixture(params=[threading.Lock, Lead])
+def lock(request: pytest.FixtureRequest) -> Any:
+    return request.param()
+
+
+def test_a_lock_is_one_threads(lock: Any) -> None:
+    assert not lock.locked()
+    assert lock.acquire() is True
+    assert lock.locked()
+    assert lock.acquire(False) is False
+    assert lock.acquire(timeout=0) is False
+    assert lock.acquire(timeout=0.001) is False
+    lock.release()
+    assert not lock.locked()
+    assert lock.acquire(False) is True
+    lock.release()
+    assert lock.acquire(timeout=0.001) is True
+
+
+def test_who_waits_for_a_lock_has_it_when_it_is_given_back(lock: Any, hectic: None) -> None:
+    inside: list[int] = []
+    most = 0
+
+    def use() -> None:
+        nonlocal most
+        assert lock.acquire(timeout=_PATIENCE)
+        try:
+            inside.append(1)
+            most = max(most, len(inside))
+            inside.pop()
+        finally:
+            lock.release()
+
+    with beside(use), beside(use), beside(use):
+        for _ in range(1000):
+            use()
+    assert most == 1
+    assert not lock.locked()
+
+
+def _take(lead: Lead, body: Callable[[], object]) -> bool:
+    """As Lead says that it is written."""
+    me = object()
+    try:
+        lead.holder = lead.holder or me
+        mine = lead.holder is me
+        if mine:
+            body()
+        return mine
+    finally:
+        if lead.holder is me:
+            lead.holder = None
+            if lead.waiters:
+                lead.wake()
+
+
+def test_one_thread_at_a_time_has_the_lead(hectic: None) -> None:
+    lead = Lead()
+    inside: list[int] = []
+    seen: list[int] = []
+    took = [0, 0]
+
+    def body() -> None:
+        inside.append(1)
+        seen.append(len(inside))
+        inside.pop()
+
+    def use(by: int) -> None:
+        took[by] += _take(lead, body)
+
+    with beside(lambda: use(1)):
+        while min(took) < 2000:
+            use(0)
+    assert set(seen) == {1}
+    assert not lead.locked()
+
+
+def test_who_waits_for_a_lead_is_woken_by_who_leaves(hectic: None) -> None:
+    lead = Lead()
+    got: list[bool] = []
+
+    def wait() -> None:
+        if lead.acquire(timeout=_PATIENCE):
+            got.append(True)
+            lead.release()
+
+    with beside(lambda: _take(lead, lambda: None)):
+        for _ in range(300):
+            wait()
+    assert got == [True] * 300
+
+
 # --- struck by a signal handler that raises ---------------------------------------------------------------------------
 
 
@@ -207,6 +299,30 @@ def test_an_attempt_leaves_no_lock_taken(alarm: None, seconds: float) -> None:
         assert not lock.locked()
 
     strike(_STRIKES, use, look)
+
+
+def test_a_lead_that_was_struck_is_nobodys(alarm: None) -> None:
+    lead = Lead()
+
+    def look() -> None:
+        assert not lead.locked()
+
+    strike(_STRIKES, lambda: _take(lead, lambda: None), look)
+
+
+def test_who_waits_for_a_lead_has_it_though_who_leaves_is_struck(alarm: None, hectic: None) -> None:
+    lead = Lead()
+    waited = 0
+
+    def wait() -> None:
+        nonlocal waited
+        assert lead.acquire(timeout=_PATIENCE)
+        lead.release()
+        waited += 1
+
+    with beside(wait):
+        strike(_STRIKES, lambda: _take(lead, lambda: None), lambda: None)
+    assert waited
 
 
 def test_an_attempt_on_a_taken_lock() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from logoscore.errors import ProtocolViolationError, SerializationError
 from logoscore.transport.codec.diagnosis import explain, explain_arguments, key_text, type_name
@@ -35,6 +35,8 @@ from logoscore.transport.codec.writer import Writer
 
 Encoded = tuple[bytes, tuple[memoryview, ...]]
 """The head, and the buffers that travel out of band."""
+
+_T = TypeVar("_T")
 
 __all__ = ["CLOUDPICKLE", "SAFE", "CloudpickleCodec", "Codec", "Encoded", "SafeCodec", "by_id"]
 
@@ -70,7 +72,9 @@ class SafeCodec:
                 return pack(value), ()
         except (OverflowError, UnicodeEncodeError, RuntimeError):  # a long int, a lone surrogate, changed meanwhile
             pass
-        encoded = _encode(lambda writer: writer.lower(value))
+        encoded = _encode(
+            Writer.lower, value
+        )  # (no lambda: a variable that one needs costs each call, not only this one)
         if encoded is None:
             raise explain(value, path)
         return encoded
@@ -127,12 +131,12 @@ class SafeCodec:
         return value, {}
 
 
-def _encode(lower: Callable[[Writer], Any]) -> Encoded | None:
-    """What ``lower`` makes of a fresh writer, packed; None if it cannot be encoded."""
+def _encode(lower: Callable[[Writer, _T], Any], value: _T) -> Encoded | None:
+    """What ``lower`` makes of ``value`` with a fresh writer, packed; None if it cannot be encoded."""
     for plain in (SHORT, CERTAIN):
         writer = Writer(plain)
         try:
-            return pack(lower(writer)), tuple(writer.buffers)
+            return pack(lower(writer, value)), tuple(writer.buffers)
         except (OverflowError, UnicodeEncodeError):
             continue  # once more, looking at every int and str
         except Exception:  # noqa: BLE001 - the diagnosis finds out, and user code may raise anything
@@ -140,14 +144,16 @@ def _encode(lower: Callable[[Writer], Any]) -> Encoded | None:
     return None
 
 
-def _encode_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Encoded:
-    def lower(writer: Writer) -> Any:
-        if not kwargs:
-            return writer.items(args)
-        writer.depth = 1
-        return [writer.items(args), dict(zip(kwargs, writer.items(kwargs.values()), strict=True))]
+def _lower_arguments(writer: Writer, both: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+    args, kwargs = both
+    if not kwargs:
+        return writer.items(args)
+    writer.depth = 1
+    return [writer.items(args), dict(zip(kwargs, writer.items(kwargs.values()), strict=True))]
 
-    encoded = _encode(lower)
+
+def _encode_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Encoded:
+    encoded = _encode(_lower_arguments, (args, kwargs))
     if encoded is None:
         raise explain_arguments(args, kwargs)
     return encoded

@@ -50,11 +50,22 @@ _Step = Callable[[_Ring], Any]
 
 
 def _write(tape: Tape, _: _Ring) -> _Step:
-    size, flags = tape.byte(), tape.byte() & 7
+    size, choice = tape.byte(), tape.byte()
+    flags = choice & 7
     payload: Any = tape.take(size)
+    if choice & 8:
+        return lambda ring: _write_whole(ring, payload, bool(choice & 16))
     if flags & 4:
         payload = memoryview(b"<" + payload + b">")[1:-1]
     return lambda ring: ring.writer.write(payload, flags)
+
+
+def _write_whole(ring: _Ring, message: bytes, in_pieces: bool) -> bool:
+    ring.writer.in_pieces = in_pieces
+    try:
+        return ring.writer.write_whole(message)
+    finally:
+        ring.writer.in_pieces = False
 
 
 def _read(_tape: Tape, _: _Ring) -> _Step:
