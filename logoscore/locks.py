@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["Attempt", "Condition", "Flag", "Lead", "Thread"]
 
 _LOOK_SECONDS = 0.5
+_LOCK = type(threading.Lock())
 
 
 class Attempt:
@@ -53,7 +54,7 @@ class Attempt:
 
     if TYPE_CHECKING:
 
-        def __init__(self, lock: threading.Lock | Lead, seconds: float = 0) -> None: ...
+        def __init__(self, lock: threading.Lock, seconds: float = 0) -> None: ...
         def __enter__(self) -> bool: ...
         def __exit__(self, *_: object) -> None: ...
         def release(self) -> None: ...
@@ -78,19 +79,27 @@ class Lead:
             if lead.holder is me: ...
         finally:
             if lead.holder is me:
-                lead.holder = None
-                if lead.waiters:
+                lead.holder = lead.heir
+                if lead.holder is not None:
                     lead.wake()
 
     In the first line there is nothing after which CPython looks for signals or lets another thread run (see above), so
     one of two gets it, and whoever is struck gives it back. A line, because a debugger's tracing comes between two of them.
+    (It needs the GIL; and what watches single instructions, as ``sys.monitoring`` can, would come in between.)
+
+    Who waits is handed it by whoever leaves: whoever only looked again would find it taken again, for seconds.
+
+    Attributes:
+        holder: who has it; None: nobody.
+        heir: who has waited longest, and gets it next; None: nobody waits.
     """
 
-    __slots__ = ("holder", "waiters")
+    __slots__ = ("_waiters", "heir", "holder")
 
     def __init__(self) -> None:
         self.holder: object = None
-        self.waiters: deque[threading.Lock] = deque()
+        self.heir: threading.Lock | None = None
+        self._waiters: deque[threading.Lock] = deque()
 
     def locked(self) -> bool:
         """Whether somebody has it."""
@@ -99,33 +108,48 @@ class Lead:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As ``threading.Lock.acquire``. (Who waits looks now and then himself: who left may have been struck there.)"""
         me = _taken_lock()
-        end = None if timeout < 0 else time.monotonic() + timeout
-        while True:
-            self.holder = self.holder or me
+        self.holder = self.holder or me
+        if self.holder is me or not blocking:
+            return self.holder is me
+        try:
+            self._wait(me, None if timeout < 0 else time.monotonic() + timeout)
+        except BaseException:
             if self.holder is me:
-                return True
-            pause = _LOOK_SECONDS if end is None else min(end - time.monotonic(), _LOOK_SECONDS)
-            if not blocking or pause <= 0:
-                return False
-            self.waiters.append(me)
-            # Whoever leaves from here on sees us; whoever did before has left it free.
-            if self.holder is not None:
+                self.holder = self.heir
+                self.wake()
+            raise
+        return self.holder is me
+
+    def _wait(self, me: threading.Lock, end: float | None) -> None:
+        try:
+            self._waiters.append(me)
+            self.heir = self._waiters[0]
+            self.holder = self.holder or me  # whoever leaves from here on sees us
+            while True:
+                if self.holder is me:
+                    return
+                pause = _LOOK_SECONDS if end is None else min(end - time.monotonic(), _LOOK_SECONDS)
+                if pause <= 0:
+                    return
                 _acquire(me, pause)
+        finally:
+            try:
+                if me in self._waiters:
+                    self._waiters.remove(me)
+            finally:
+                # From here on nobody hands it to us; whoever did so before has set ``holder``.
+                self.heir = self._waiters[0] if self._waiters else None
 
     def release(self) -> None:
-        """Give it back, whoever took it."""
-        self.holder = None
-        if self.waiters:
-            self.wake()
+        """Give it back, whoever took it. Not for the main thread, where it is written out, as above: see Flag.wait."""
+        self.holder = self.heir
+        self.wake()
 
     def wake(self) -> None:
-        """It is free: those who wait look again. (Who has given up is here, too, until now; that wakes nobody.)"""
-        while True:
-            try:
-                waiter = self.waiters.popleft()
-            except IndexError:
-                return
-            _wake(waiter)
+        """Whom it was handed to, if anybody, waits no longer."""
+        heir = self.holder
+        if type(heir) is _LOCK:
+            _wake(heir)
 
 
 class Flag:

@@ -132,8 +132,8 @@ class CallLink:
         finally:
             try:
                 if lead.holder is frame:
-                    lead.holder = None
-                    if lead.waiters:
+                    lead.holder = lead.heir
+                    if lead.holder is not None:
                         lead.wake()
                     if self._pending:
                         self._promote()
@@ -321,8 +321,8 @@ class CallLink:
             return True
         finally:
             if lead.holder is me:
-                lead.holder = None
-                if lead.waiters:
+                lead.holder = lead.heir
+                if lead.holder is not None:
                     lead.wake()
                 if self._pending:
                     self._promote()
@@ -377,7 +377,8 @@ class CallLink:
         try:
             self._read_for(None, FOREVER)
         finally:
-            lead.release()
+            lead.holder = lead.heir
+            lead.wake()
         self._pump.end(_FINISH_SECONDS)  # dispose() waits for locks only
         self.channel.dispose()
 

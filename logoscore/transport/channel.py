@@ -1,7 +1,7 @@
 """One channel: its memory, and the two ends of each direction in it.
 
     Sender                                              Receiver
-    lock (one writer at a time)                         lock (one reader at a time)
+    lock (for more than one record)                     lock (one reader at a time)
     ring.write ──── cursor ──────────────────────────▶  spin on the cursor, or park:
     data.post  ──── one per record, always ──────────▶  data.acquire, then ring.read
     park: room.acquire ◀── only if the writer waits ──  room.post
@@ -17,7 +17,8 @@ Rules:
 * A unit without a record is a kick (or a hostile post); it is taken and forgotten, a flood of them is a violation.
 * The writer that waits for room says so in the ring; the store-load race between its flag and the reader's cursor, which
   Python cannot fence, is closed by looking again after a short while. Only a full ring ever does that.
-* ``dispose`` unmaps; it takes both locks first, so no thread is inside a semaphore when it is closed.
+* ``dispose`` unmaps; it takes both locks first, so no thread is inside a semaphore when it is closed. (Whoever posts
+  without a lock keeps the GIL while he does.)
 """
 
 from __future__ import annotations

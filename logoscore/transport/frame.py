@@ -134,7 +134,10 @@ def make_frame_in_python(
 
     Raises:
         UnicodeEncodeError: ``name`` has lone surrogates.
+        ValueError: ``token`` has not 16 bytes.
     """
+    if len(token) != len(NO_TOKEN):
+        raise ValueError(f"a frame's token has {len(NO_TOKEN)} bytes, not {len(token)}")
     encoded = name.encode()
     return HEADER.pack(kind, codec, flags, len(encoded), call_id, deadline, token) + encoded + head
 

@@ -20,7 +20,7 @@ from typing import Final
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport.buffers import Borrower
 from logoscore.transport.direction import MAX_MESSAGE, Direction
-from logoscore.transport.ring import FIRST, LENT, MORE, WRITE, RingReader
+from logoscore.transport.ring import FIRST, LENT, MORE, WRITE, RingReader, record_size
 from logoscore.transport.segment import Semaphore
 from logoscore.transport.spin import Spinner, SpinState
 
@@ -62,6 +62,7 @@ class Receiver(Direction):
         self._lent = False
         self._parts: list[bytes] = []
         self._size = 0
+        self._parts_end = 0  # the cursor behind the last of them
         self._units = 0  # records read minus units taken
         self._strays = 0
         self._kicked = False
@@ -256,11 +257,16 @@ class Receiver(Direction):
             raise ProtocolViolationError("the peer sends a message in empty pieces")
         if flags & (FIRST | LENT) == LENT:
             raise ProtocolViolationError(f"the writer announced a record with flags {flags:#x}, which no message has")
+        end = self.ring.read_cursor
         if flags & FIRST:
             self._forget_parts()
             self._lent = bool(flags & LENT)
         elif not self._parts:
             return None  # the rest of a message whose beginning we gave up
+        elif self._parts_end + record_size(len(payload)) != end:
+            self._forget_parts()  # Ctrl-C has torn a leader away who had read what lies between: nobody has it whole
+            return None
+        self._parts_end = end
         self._parts.append(payload)
         self._size += len(payload)
         if self._size > MAX_MESSAGE or len(self._parts) > _MAX_PIECES:

@@ -42,6 +42,7 @@ __all__ = [
     "PureRingWriter",
     "RingReader",
     "RingWriter",
+    "record_size",
     "ring_size",
 ]
 
@@ -73,6 +74,11 @@ def ring_size(capacity: int) -> int:
     if capacity < 64 or capacity & (capacity - 1):
         raise ValueError(f"a ring's capacity is a power of two of at least 64 bytes, not {capacity}")
     return HEADER_SIZE + capacity
+
+
+def record_size(length: int) -> int:
+    """The bytes that a record takes whose payload has ``length``: its header, and up to the next multiple of 8."""
+    return (length + _RECORD_HEADER + 7) & ~7
 
 
 class _End:

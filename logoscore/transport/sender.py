@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -25,9 +26,11 @@ _now = time.monotonic_ns
 class Sender(Direction):
     """The writing end.
 
-    A whole message is written by one step of the compiled ring, for which nobody needs the lock. It belongs to whoever
-    takes several: a message in pieces, or one that waits for room, while which ``ring.in_pieces`` holds the others off.
+    A whole message is written by one step of the compiled ring, for which nobody needs the lock. That is for whoever takes
+    several steps: for a message in pieces, or one that waits for room. ``ring.in_pieces`` holds the others off meanwhile.
     """
+
+    lock: threading.Lock
 
     def __init__(self, ring: RingWriter, data: Semaphore, room: Semaphore) -> None:
         super().__init__(data, room)

@@ -74,6 +74,24 @@ def test_a_new_beginning_gives_the_message_before_up() -> None:
         assert drain(pair.receiver) == [b"ab", b"c"]
 
 
+@pytest.mark.parametrize("lost", range(4))
+def test_a_message_of_which_a_record_was_lost_is_nobodys(lost: int) -> None:
+    """Ctrl-C may strike a leader between reading a record and keeping it; whoever leads next reads on."""
+    with channel_pair() as pair:
+        record(pair, b"given up before", FIRST | MORE)
+        assert drain(pair.receiver) == []
+        for number, flags in enumerate((FIRST | MORE, MORE, MORE, 0)):
+            record(pair, b"piece" * (number + 1), flags)
+            if number == lost:
+                assert pair.receiver.ring.read() == (b"piece" * (number + 1), flags)
+            else:
+                assert drain(pair.receiver) == []
+        record(pair, b"whole", FIRST)
+        record(pair, b"in ", FIRST | MORE)
+        record(pair, b"two", 0)
+        assert drain(pair.receiver) == [b"whole", b"in two"]
+
+
 @pytest.mark.parametrize("flags", [4, 6, 8, 9, 2**31, 2**32 - 1])
 def test_unknown_flags_are_a_violation(flags: int) -> None:
     with channel_pair() as pair:

@@ -238,8 +238,8 @@ def _take(lead: Lead, body: Callable[[], object]) -> bool:
         return mine
     finally:
         if lead.holder is me:
-            lead.holder = None
-            if lead.waiters:
+            lead.holder = lead.heir
+            if lead.holder is not None:
                 lead.wake()
 
 
@@ -261,6 +261,37 @@ def test_one_thread_at_a_time_has_the_lead(hectic: None) -> None:
         while min(took) < 2000:
             use(0)
     assert set(seen) == {1}
+    assert not lead.locked()
+
+
+def test_who_waits_for_a_lead_is_next(hectic: None) -> None:
+    lead = Lead()
+    before_him: list[object] = []
+
+    def body() -> None:
+        if lead.heir is not None:
+            before_him.append(lead.heir)
+
+    def hammer() -> None:
+        _take(lead, body)
+
+    with beside(hammer), beside(hammer), beside(hammer):
+        for _ in range(200):
+            assert lead.acquire(timeout=_PATIENCE)
+            assert len(before_him) <= 1, "others have had it meanwhile"
+            before_him.clear()
+            lead.release()
+    assert not lead.locked()
+    assert lead.heir is None
+    assert not lead._waiters
+
+
+def test_who_has_given_up_is_no_heir() -> None:
+    lead = Lead()
+    assert lead.acquire()
+    assert not lead.acquire(timeout=0.001)
+    assert lead.heir is None
+    lead.release()
     assert not lead.locked()
 
 
@@ -308,6 +339,26 @@ def test_a_lead_that_was_struck_is_nobodys(alarm: None) -> None:
         assert not lead.locked()
 
     strike(_STRIKES, lambda: _take(lead, lambda: None), look)
+
+
+def test_a_wait_for_a_lead_that_is_struck_leaves_it_to_others(alarm: None, hectic: None) -> None:
+    lead = Lead()
+
+    def use() -> None:
+        if lead.acquire(timeout=0.001):
+            lead.release()
+
+    def others() -> None:
+        _take(lead, lambda: None)
+
+    def look() -> None:
+        assert lead.heir is None
+        assert not lead._waiters
+        if type(lead.holder) is type(threading.Lock()):  # ours: struck after it was taken, as with any lock
+            lead.release()
+
+    with beside(others), beside(others):
+        strike(_STRIKES, use, look)
 
 
 def test_who_waits_for_a_lead_has_it_though_who_leaves_is_struck(alarm: None, hectic: None) -> None:

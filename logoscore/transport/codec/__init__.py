@@ -72,9 +72,8 @@ class SafeCodec:
                 return pack(value), ()
         except (OverflowError, UnicodeEncodeError, RuntimeError):  # a long int, a lone surrogate, changed meanwhile
             pass
-        encoded = _encode(
-            Writer.lower, value
-        )  # (no lambda: a variable that one needs costs each call, not only this one)
+        # (No lambda: a variable that one needs costs each call, not only this one.)
+        encoded = _encode(Writer.lower, value)
         if encoded is None:
             raise explain(value, path)
         return encoded
