@@ -33,8 +33,9 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["Attempt", "Condition", "Flag", "Lead", "Thread"]
 
+#: Who waits for a lead looks himself after so long: whoever left may have been struck before he woke him.
 _LOOK_SECONDS = 0.5
-_LOCK = type(threading.Lock())
+_LockType = type(threading.Lock())
 
 
 class Attempt:
@@ -106,7 +107,7 @@ class Lead:
         return self.holder is not None
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """As ``threading.Lock.acquire``. (Who waits looks now and then himself: who left may have been struck there.)"""
+        """As ``threading.Lock.acquire``."""
         me = _taken_lock()
         self.holder = self.holder or me
         if self.holder is me or not blocking:
@@ -141,15 +142,15 @@ class Lead:
                 self.heir = self._waiters[0] if self._waiters else None
 
     def release(self) -> None:
-        """Give it back, whoever took it. Not for the main thread, where it is written out, as above: see Flag.wait."""
+        """Give it back, whoever took it. (Written out above, as a call can be struck before it has done anything.)"""
         self.holder = self.heir
         self.wake()
 
     def wake(self) -> None:
         """Whom it was handed to, if anybody, waits no longer."""
-        heir = self.holder
-        if type(heir) is _LOCK:
-            _wake(heir)
+        holder = self.holder
+        if type(holder) is _LockType:  # else somebody else has taken it meanwhile
+            _wake(holder)
 
 
 class Flag:

@@ -34,4 +34,4 @@ installed=$(echo "$venv"/lib/python3*/site-packages/logoscore)
 (cd "$installed" && find . -name '_*.abi3.so') | while read -r compiled; do
     cp "$installed/$compiled" "$here/logoscore/$compiled"
 done
-find "$here/logoscore" -name '_ring.abi3.so' | grep -q . || echo "setup_venv: no C compiler, so the ring is Python's" >&2
+find "$here/logoscore" -name '_ring.abi3.so' | grep -q . || echo "setup_venv: no C compiler, so ring and frames are Python's" >&2

@@ -87,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{side}: " + ", ".join(f"{sum(functions.values())} {measure}" for measure, functions in measures.items())
         )
     if not COMPILED:
-        print("logoscore was installed without a C compiler: the budgets are for its ring in C. Nothing is judged.")
+        print(
+            "logoscore was installed without a C compiler: the budgets are for ring and frames in C. Nothing is judged."
+        )
         return 0
     budgets = json.loads(BUDGET.read_text(encoding="utf-8")) if BUDGET.exists() else {}
     if given.accept:

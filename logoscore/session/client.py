@@ -45,7 +45,7 @@ __all__ = ["LogosAPIClient"]
 
 _T = TypeVar("_T")
 _now = time.monotonic_ns
-_current_call = current_call.get  # looked up once, like make_frame
+_current_call = current_call.get  # looked up once: a bound method of an imported object is not for the hot path
 
 
 class LogosAPIClient(Connection):
@@ -132,7 +132,7 @@ class LogosAPIClient(Connection):
             head, buffers = link.codec.encode_arguments(args, kwargs)
         except SerializationError as exc:
             raise named(exc, self._target, method) from None
-        if type(method) is not str and not isinstance(method, str):
+        if type(method) is not str and not isinstance(method, str):  # (the first saves a call)
             raise TypeError(f"a method's name is a str, not {type(method).__name__}")
         flags = fr.KWARGS if kwargs else 0
         token = self._node.tokens.held_bytes(self._module)

@@ -36,7 +36,7 @@ from logoscore.session.subscription import Subscription
 from logoscore.session.threads import LinkOwner
 from logoscore.transport.channel import Channel, Receiver, Sender
 from logoscore.transport.codec import SAFE
-from logoscore.transport.frame import BUFFERS, EVENT, HEADER, NO_TOKEN, Frame, parse, split_payload
+from logoscore.transport.frame import BUFFERS, EVENT, NO_TOKEN, Frame, make_frame, parse, split_payload
 
 __all__ = ["EventLink", "Publisher"]
 
@@ -121,18 +121,17 @@ class Publisher:
         except SerializationError as exc:
             what = f"event {self.module}.{name}: {exc}"
             raise SerializationError(what, path=exc.path, type_name=exc.type_name) from None
-        encoded = name.encode()
         flags = BUFFERS if buffers else 0
         if not self._order.acquire(blocking=False):
             with yield_turn():
                 self._order.acquire()
         try:
+            start = make_frame(EVENT, SAFE.ID, flags, self.events + 1, time.time_ns(), NO_TOKEN, name, b"")
             self.events += 1
-            header = HEADER.pack(EVENT, SAFE.ID, flags, len(encoded), self.events, time.time_ns(), NO_TOKEN)
             with self._lock:
                 outlets = [(link, outlet) for link, outlet in self._outlets.items() if outlet.wants(name)]
             for link, outlet in outlets:
-                self._send(link, outlet, header + encoded, head, buffers)
+                self._send(link, outlet, start, head, buffers)
         finally:
             self._order.release()
 

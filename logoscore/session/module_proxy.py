@@ -43,7 +43,7 @@ from logoscore.transport.frame import CALL, Frame, Header, name_and_payload, unp
 
 __all__ = ["ModuleProxy"]
 
-_set_current_call: Final = current_call.set  # looked up once, like unpack_header
+_set_current_call: Final = current_call.set  # looked up once, as current_call.get in client.py
 
 
 class _HostEnds(BaseException):

@@ -65,7 +65,7 @@ class CallLink:
         self.sender = channel.senders[0]
         self.plain_reply = START.pack(REPLY, codec.ID, 0, 0)  # what the reply to most calls begins with
         self._receiver = channel.receivers[0]
-        self._lead = self._receiver.lock = Lead()  # (nobody has had the other one yet)
+        self._lead = self._receiver.lock = Lead()  # in place of its lock, which nobody can have had yet
         self.ids = itertools.count(1)  # of calls
         self._waiting = Pending(peer)
         self._pending = self._waiting.waiters  # (each call looks whether there are any)
@@ -101,7 +101,7 @@ class CallLink:
         sender, receiver, lead = self.sender, self._receiver, self._lead
         own, gave = 0, False
         try:
-            lead.holder = lead.holder or frame  # see Lead; written out here and below
+            lead.holder = lead.holder or frame  # see Lead; the frame stands for us, as nobody else has it
             # Where nobody else reads: lead from before the request until the reply, so that nobody needs to know of us.
             if lead.holder is frame and (
                 sender.try_send(frame)
@@ -377,8 +377,7 @@ class CallLink:
         try:
             self._read_for(None, FOREVER)
         finally:
-            lead.holder = lead.heir
-            lead.wake()
+            lead.release()
         self._pump.end(_FINISH_SECONDS)  # dispose() waits for locks only
         self.channel.dispose()
 

@@ -57,7 +57,7 @@ class Pending:
     # --- replies ----------------------------------------------------------------------------------------------------
 
     def deliver(self, data: bytes, own: int = 0) -> bytes | None:
-        """Hand a reply over, and those that were put aside meanwhile; of these, the one to the call ``own`` is returned.
+        """Hand a reply over, and those that were put aside meanwhile. Returns that of these which is to the call ``own``.
 
         Raises:
             ProtocolViolationError: it is no reply.

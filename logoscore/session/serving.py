@@ -134,7 +134,7 @@ class ServingLink(ReplySender):
         """Read and handle until somebody else leads, or the channel is closed."""
         receive, handle = self._receiver.receive, self._proxy.handle
         try:
-            while True:  # (not "while condition": Python 3.11 leaves a loop slow that goes back by a condition)
+            while True:  # (not "while condition": Python 3.11 specializes no loop whose jump back is a condition's)
                 if self._leader != me:
                     return
                 frame = receive(None)

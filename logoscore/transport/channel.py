@@ -1,7 +1,7 @@
 """One channel: its memory, and the two ends of each direction in it.
 
     Sender                                              Receiver
-    lock (for more than one record)                     lock (one reader at a time)
+    lock (for what takes several steps)                 lock (one reader at a time)
     ring.write ──── cursor ──────────────────────────▶  spin on the cursor, or park:
     data.post  ──── one per record, always ──────────▶  data.acquire, then ring.read
     park: room.acquire ◀── only if the writer waits ──  room.post

@@ -17,7 +17,10 @@ MAX_MESSAGE: Final = (1 << 31) - 1
 
 
 class Direction:
-    """A lock for the threads of this side, two semaphores, and the error that closed them."""
+    """A lock for the threads of this side, two semaphores, and the error that closed them.
+
+    Where a caller reads replies, the lock is a Lead: he sets that himself.
+    """
 
     def __init__(self, data: Semaphore, room: Semaphore) -> None:
         self.lock: threading.Lock | Lead = threading.Lock()

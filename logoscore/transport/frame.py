@@ -30,11 +30,11 @@ from logoscore.errors import ProtocolViolationError
 from logoscore.transport.copies import LentBuffers, Spares
 
 __all__ = [
+    "COMPILED",
     "HEADER",
     "HEADER_SIZE",
     "NO_TOKEN",
     "START",
-    "START_SIZE",
     "VIEW_FROM",
     "Frame",
     "Header",
@@ -124,7 +124,9 @@ class LentBytes(bytes):
         return LentBytes.of(part, self.lent, self.spares) if type(part) is bytes else part
 
 
-# --- one frame of most calls: in C as well, see the end of this section ---------------------------------------------------
+# --- what each call does with its frames ----------------------------------------------------------------------------------
+# Also in _frame.c, which is used where it could be built: there it says why. (It takes those for long messages from here, so
+# the import comes after them.)
 
 
 def make_frame_in_python(
@@ -165,6 +167,7 @@ if TYPE_CHECKING:
     name_and_payload = name_and_payload_in_python
     call_id_of = call_id_of_in_python
     plain_payload = plain_payload_in_python
+    COMPILED: bool
 
     def unpack_header(frame: bytes, /) -> Header:
         """The fields of the header. Raises struct.error if it is too short for one."""
@@ -175,7 +178,9 @@ else:
     except ImportError:  # it was installed without a C compiler
         make_frame, unpack_header = make_frame_in_python, HEADER.unpack_from
         name_and_payload, call_id_of = name_and_payload_in_python, call_id_of_in_python
-        plain_payload = plain_payload_in_python
+        plain_payload, COMPILED = plain_payload_in_python, False
+    else:
+        COMPILED = True
 
 
 def parse(data: bytes) -> Frame:
@@ -193,11 +198,9 @@ def parse_rest(data: bytes, header: Header) -> Frame:
     """The same, where the header was unpacked before (to look at its token). Raises likewise."""
     kind, codec, flags, name_length, call_id, deadline, token = header
     size = len(data)
-    end = HEADER_SIZE + name_length
-    if end > size:
+    if HEADER_SIZE + name_length > size:
         raise ProtocolViolationError(f"the frame's name has {name_length} bytes, but the frame only {size}")
-    payload = data[end:] if size < VIEW_FROM else memoryview(data)[end:]
-    return Frame(kind, codec, flags, call_id, deadline, token, data[HEADER_SIZE:end], payload)
+    return Frame(kind, codec, flags, call_id, deadline, token, *name_and_payload(data, name_length))
 
 
 def join_payload(head: bytes, buffers: Sequence[memoryview]) -> list[bytes | memoryview]:

@@ -36,7 +36,6 @@ __all__ = [
     "HEADER_SIZE",
     "LENT",
     "MORE",
-    "WAITS",
     "WRITE",
     "PureRingReader",
     "PureRingWriter",
@@ -51,8 +50,7 @@ HEADER_SIZE: Final = 192
 WRITE: Final = 0
 """Of the word in which the writer publishes its cursor."""
 _READ: Final = 8
-WAITS: Final = 16
-"""Of the word in which the writer says that it waits, for readers in a hurry."""
+_WAITS: Final = 16
 _RECORD_HEADER: Final = 8
 
 FIRST: Final = 1
@@ -125,7 +123,7 @@ class PureRingWriter(_End):
         if size > self.max_payload:
             raise ValueError(f"a record of this ring carries at most {self.max_payload} bytes, not {size}")
         written = self.written
-        after = written + ((size + 15) & ~7)
+        after = written + ((size + 15) & ~7)  # record_size, written out
         if after > self.room_until and after > self._look_for_room():
             return False
         start = written & self.mask
@@ -169,7 +167,7 @@ class PureRingWriter(_End):
 
     def set_waiting(self, episode: int) -> None:
         """Tell the reader that the writer waits for room (a number, new for each wait) or no longer does (0)."""
-        self.words[WAITS] = episode
+        self.words[_WAITS] = episode
 
 
 class PureRingReader(_End):
@@ -215,7 +213,7 @@ class PureRingReader(_End):
         start = read & self.mask
         header = self.headers[start >> 3]
         size = header & 0xFFFFFFFF
-        after = read + ((size + 15) & ~7)
+        after = read + ((size + 15) & ~7)  # record_size, written out
         if after > limit or header > _HIGHEST:
             raise ProtocolViolationError(
                 f"the writer announced a record of {size} bytes with flags {header >> 32:#x}; "
@@ -234,7 +232,7 @@ class PureRingReader(_End):
 
     def waiting_episode(self) -> int:
         """The number of the writer's present wait for room, 0 if it does not wait."""
-        return self.words[WAITS]
+        return self.words[_WAITS]
 
     def half_empty(self) -> bool:
         """Whether there is room for any record: time to wake a writer that waits. (Only a hint, so not checked.)"""

@@ -27,7 +27,8 @@ class Sender(Direction):
     """The writing end.
 
     A whole message is written by one step of the compiled ring, for which nobody needs the lock. That is for whoever takes
-    several steps: for a message in pieces, or one that waits for room. ``ring.in_pieces`` holds the others off meanwhile.
+    several: with lent memory, in pieces, waiting for room, or with the ring in Python. While a message goes in pieces,
+    ``ring.in_pieces`` keeps whole ones out.
     """
 
     lock: threading.Lock
@@ -47,6 +48,7 @@ class Sender(Direction):
 
         Raises:
             TimeoutError: there was no room in time. The message is dropped as a whole.
+            FrameTooLargeError: it has more than MAX_MESSAGE bytes.
             LogosError: what closed the channel.
             ProtocolViolationError: the reader published an impossible cursor.
         """
@@ -56,12 +58,12 @@ class Sender(Direction):
     def try_send(self, message: bytes) -> bool:
         """Send one message without waiting. False if it would have to wait, or is too long for one record.
 
-        Raises: as :meth:`send`.
+        Raises: as :meth:`send`, but for TimeoutError.
         """
         if self.error is not None:
             raise self.closed_error()
         if not self._in_one_step:
-            return self._try_send_alone(message)
+            return self._try_send_locked(message)
         try:
             if not self.ring.write_whole(message):
                 return False
@@ -74,8 +76,8 @@ class Sender(Direction):
                 raise
             raise self.closed_error() from None  # and disposed of, since it was looked at
 
-    def _try_send_alone(self, message: bytes) -> bool:
-        """The same with the ring in Python, in which a record is written step by step."""
+    def _try_send_locked(self, message: bytes) -> bool:
+        """The same with the ring in Python, which writes a record step by step: under the lock."""
         with self._attempt as mine:
             try:
                 if not mine:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from logoscore.errors import ProtocolViolationError
 from logoscore.transport import frame as fr
+from logoscore.transport import ring
 from logoscore.transport.copies import Spares
 from logoscore.transport.frame import (
     BUFFERS,
@@ -75,7 +76,7 @@ def test_a_frame_is_made_as_it_is_drawn(
         (2, (1 << 16, -1)),
         (3, (1 << 64, -1)),
         (4, (1 << 64, 1.5)),
-        (5, ("t" * 16, None)),
+        (5, ("t" * 16, None, bytes(15), bytes(17))),
         (6, (b"name", None, "\udc80")),
         (7, ("head", None)),
     ],
@@ -87,16 +88,18 @@ def test_a_frame_is_not_made_of_what_does_not_fit(
     make(*arguments)
     for value in values:
         arguments[place] = value
-        with pytest.raises((struct.error, OverflowError, TypeError, AttributeError, UnicodeEncodeError)):
+        with pytest.raises((struct.error, OverflowError, TypeError, AttributeError, ValueError)):
             make(*arguments)
 
 
-def test_a_compiled_frame_is_made_of_all_its_parts() -> None:
-    if make_frame is not make_frame_in_python:
-        with pytest.raises(TypeError, match="8 arguments"):
-            make_frame(1, 0, 0, 1, 1, bytes(16), "add")  # type: ignore[call-arg]
-        with pytest.raises(ValueError, match="16 bytes"):
-            make_frame(1, 0, 0, 1, 1, bytes(15), "add", b"")
+def test_a_frame_is_made_of_eight_parts() -> None:
+    with pytest.raises(TypeError):
+        make_frame(1, 0, 0, 1, 1, bytes(16), "add")  # type: ignore[call-arg]
+
+
+def test_frames_are_compiled_where_rings_are() -> None:
+    assert fr.COMPILED is ring.COMPILED
+    assert (make_frame is not make_frame_in_python) is fr.COMPILED
 
 
 _START = START.pack(REPLY, 0, 0, 0)
@@ -149,7 +152,7 @@ def test_a_part_of_a_message_that_has_been_lent_memory_has_it_too() -> None:
 @pytest.mark.parametrize("name", ["unpack_header", "name_and_payload", "call_id_of", "plain_payload"])
 def test_what_is_no_message_is_not_taken_apart(name: str) -> None:
     function, more = getattr(fr, name), {"name_and_payload": [1], "plain_payload": [_START]}.get(name, [])
-    for wrong in (None, "text" * 20, 40):
+    for wrong in (None, 40):
         with pytest.raises((TypeError, struct.error)):
             function(wrong, *more)
     with pytest.raises(TypeError):
