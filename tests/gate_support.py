@@ -9,13 +9,13 @@ from logoscore.transport.frame import FOREVER
 
 def waiting(gate: Gate) -> int:
     """How many wait. (There is no other way to know that a thread has taken its place in the queue.)"""
-    return len(gate._queue)
+    return len(gate.queue)
 
 
 def idle(gate: Gate) -> bool:
     """Whether nobody has a turn or waits for one."""
     with gate._lock:
-        return len(gate._free) == gate.limit and not gate._queue
+        return len(gate.free) == gate.limit and not gate.queue
 
 
 def running(gate: Gate | None, events: list[str] | None = None) -> RunningCall:

@@ -27,20 +27,24 @@ class Gate:
     A turn that nobody has lies in a list; taking it out and putting it back are single steps of the interpreter, so who
     finds one needs no lock. Who finds none queues up under the lock and looks again, and who puts one back looks at the
     queue afterwards: one of the two sees the other.
+
+    Attributes:
+        free: a None for each turn that nobody has.
+        queue: who waits for one.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._free = [None] * limit
-        self._queue: deque[_Ticket] = deque()
+        self.free = [None] * limit
+        self.queue: deque[_Ticket] = deque()
 
     def try_enter(self) -> bool:
         """Take a turn if there is one and nobody waits for it."""
-        if self._queue:
+        if self.queue:
             return False
         try:
-            self._free.pop()
+            self.free.pop()
         except IndexError:
             return False
         return True
@@ -67,7 +71,7 @@ class Gate:
         if not ticket.withdraw():
             return True  # handed over at the very moment of giving up, perhaps: it is ours all the same
         with self._lock, contextlib.suppress(ValueError):  # whoever leaves has just taken it out
-            self._queue.remove(ticket)
+            self.queue.remove(ticket)
         return False
 
     def enter_soon(self, on_turn: Callable[[], object]) -> bool:
@@ -82,29 +86,29 @@ class Gate:
 
     def _enqueue(self, ticket: _Ticket) -> None:
         with self._lock:
-            self._queue.append(ticket)
-        if self._free:
+            self.queue.append(ticket)
+        if self.free:
             self._hand_over()
 
     def leave(self) -> None:
         """Give the turn back, to the first who waits."""
-        self._free.append(None)
-        if self._queue:
+        self.free.append(None)
+        if self.queue:
             self._hand_over()
 
     def _hand_over(self) -> None:
         """Give free turns to those who wait for them."""
-        while self._queue:
+        while self.queue:
             with self._lock:
-                if not self._queue:
+                if not self.queue:
                     return
                 try:
-                    self._free.pop()
+                    self.free.pop()
                 except IndexError:
                     return  # who has got it comes here when he leaves
-                ticket = self._queue.popleft()
+                ticket = self.queue.popleft()
             if not ticket.hand_over():
-                self._free.append(None)  # he has given up
+                self.free.append(None)  # he has given up
 
     def widen(self, limit: int) -> None:
         """From now on ``limit`` calls may run at once; not fewer than before."""
