@@ -104,14 +104,14 @@ def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return request.param  # type: ignore[no-any-return]  # pytest does not know
 
 
-def open_pair(capacities: Sequence[int] = (1024, 1024), spin: int = 20) -> Pair:
+def open_pair(capacities: Sequence[int] = (1024, 1024), spin: int = 20, places: int = 0) -> Pair:
     spinner = Spinner(spin)
-    memory = create_memory(channel_size(capacities, 0))
+    memory = create_memory(channel_size(capacities, places))
     names = create_semaphores(2 * len(capacities)) if kind == "named" else []
     try:
         writes = [index == 0 for index in range(len(capacities))]
-        near = Channel(os.dup(memory), capacities, names, writes, spinner)
-        far = Channel(os.dup(memory), capacities, names, [not each for each in writes], spinner)
+        near = Channel(os.dup(memory), capacities, names, writes, spinner, places)
+        far = Channel(os.dup(memory), capacities, names, [not each for each in writes], spinner, places)
     finally:
         os.close(memory)
         for name in names:
@@ -120,10 +120,10 @@ def open_pair(capacities: Sequence[int] = (1024, 1024), spin: int = 20) -> Pair:
 
 
 @contextmanager
-def channel_pair(*capacities: int, spin: int = 20) -> Iterator[Pair]:
+def channel_pair(*capacities: int, spin: int = 20, places: int = 0) -> Iterator[Pair]:
     """A channel's two ends; afterwards nothing of it may be mapped any more."""
     before = mapped()
-    pair = open_pair(capacities or (1024, 1024), spin)
+    pair = open_pair(capacities or (1024, 1024), spin, places)
     try:
         yield pair
     finally:

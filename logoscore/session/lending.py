@@ -138,8 +138,10 @@ class Lending:
                 made = self._make(lender, *claimed, min(_GROW_SECONDS, seconds_left(deadline)))
             finally:
                 if not made:
+                    made = not lender.withdraw(piece)
+                if not made:
                     self._tell(m.DropBuffer, lender, piece)
-                    lender.give_up(piece)
+                    lender.left(piece)
         if not made:
             lender.not_before = time.monotonic() + _REFUSED_SECONDS
 
@@ -209,7 +211,7 @@ class Lending:
         dropped = lender.drop(idle_since, at_least, lent=lent)
         for piece, _ in dropped:
             self._tell(m.DropBuffer, lender, piece)
-            lender.give_up(piece)
+            lender.left(piece)
         return sum(size for _, size in dropped)
 
     def _tell(self, kind: Any, lender: Lender, piece: int, *more: Any) -> bool:

@@ -18,6 +18,7 @@ A *part* is what a thread does until it has ended, or goes on with another part:
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,7 +49,7 @@ def listen(node: Node, target: str, event: str | None, callback: Callable[[Event
     subscription = node.subscribe(target, event, 1024, "block")
     listener = Listener(subscription, callback, lambda: node.turn(target), node.name, node.on_exit)
     try:
-        node.threads.start(lambda: play(listener.consume), f"logos-on-{target}")
+        node.threads.start(lambda: play(listener.consume), f"logos-on-{subscription.module}")
     except BaseException:
         subscription.cancel()
         raise
@@ -124,6 +125,7 @@ class Listener:
         import logging
 
         subscription = self._subscription
+        threading.current_thread().name = f"logos-on-{subscription.module}"  # it may have been the reader
         while True:
             part = self._wait()
             if part is not None or self._exited:

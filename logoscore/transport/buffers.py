@@ -129,7 +129,7 @@ class Lender:
 
     def await_memory(self, piece: int, timeout: float) -> int | None:
         """Wait for the descriptor of its memory, which is the caller's; None: it does not come."""
-        number = self._pool.places[piece % len(self._pool.places)].number
+        number = self._place(piece).number
         with self._changed:
             self._changed.wait_for(lambda: self._asked(piece) is None or number in self._arrived, timeout)
             return self._arrived.pop(number, None) if self._asked(piece) is not None else None
@@ -145,15 +145,24 @@ class Lender:
         """Wait until the reader has mapped it, too; False: it has not."""
         with self._changed:
             self._changed.wait_for(lambda: self._asked(piece) is None, timeout)
-            place = self._pool.places[piece % len(self._pool.places)]
-            return not self.closed and place.piece == piece and place.state not in {State.ASKED, State.EMPTY}
+            return not self.closed and self._place(piece).present
 
-    def give_up(self, piece: int) -> None:
-        """What was asked for does not come, or what was dropped is not there any more. The core knows."""
+    def withdraw(self, piece: int) -> bool:
+        """Give up what was asked for and has not come; the core is to be told. False: it came just now, and stays."""
         with self._lock:
-            place = self._asked(piece)
-            if place is not None:
-                self._clear(place)
+            place = self._place(piece)
+            if not self.closed and place.piece == piece:
+                if place.present:
+                    return False
+                self._leave(place)
+            return True
+
+    def left(self, piece: int) -> None:
+        """The core has been told that it was given up: its place can be asked for again."""
+        with self._lock:
+            place = self._place(piece)
+            if place.piece == piece and place.state is State.LEAVING:
+                self._pool.empty(place)
 
     # --- what the core says: on the control thread --------------------------------------------------------------------
 
@@ -176,11 +185,15 @@ class Lender:
             if usable and place.number in self._mappings:
                 self._pool.came(place)
             else:
-                self._clear(place)
+                self._leave(place)
             self._changed.notify_all()
 
+    def _place(self, piece: int) -> Place:
+        """Where it has, or had, its place."""
+        return self._pool.places[piece % len(self._pool.places)]
+
     def _asked(self, piece: int) -> Place | None:
-        place = self._pool.places[piece % len(self._pool.places)]
+        place = self._place(piece)
         return place if not self.closed and place.piece == piece and place.state is State.ASKED else None
 
     # --- shrinking ----------------------------------------------------------------------------------------------------
@@ -188,7 +201,7 @@ class Lender:
     def drop(self, idle_since: float, at_least: int | None = None, *, lent: bool) -> list[tuple[int, int]]:
         """Give up what was last used before ``idle_since``, of that only ``at_least`` bytes if given: number and size.
 
-        The core is to be told, before one of them is asked for again: until :meth:`give_up` nobody can.
+        The core is to be told, before one of them is asked for again: until :meth:`left` nobody can.
         """
         dropped = []
         with self._lock:
@@ -199,9 +212,8 @@ class Lender:
                     break
                 if at_least is not None:
                     at_least -= place.size
-                self._mappings.pop(place.number, None)
                 dropped.append((place.piece, place.size))
-                place.state, place.size = State.ASKED, 0
+                self._leave(place)
         return dropped
 
     def oldest_use(self) -> float | None:
@@ -210,9 +222,9 @@ class Lender:
             droppable = [] if self.closed else self._pool.droppable(float("inf"), lent=True)
         return droppable[0].used if droppable else None
 
-    def _clear(self, place: Place) -> None:
+    def _leave(self, place: Place) -> None:
         self._mappings.pop(place.number, None)
-        self._pool.empty(place)
+        self._pool.leave(place)
         fd = self._arrived.pop(place.number, None)
         if fd is not None:
             os.close(fd)

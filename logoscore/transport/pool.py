@@ -2,7 +2,9 @@
 
     EMPTY ── ask ─▶ ASKED ── came ─▶ FREE ── lend ─▶ WRITING ── sent ─▶ LENT ── the reader's word ─▶ FREE
       ▲               │ failed        │ ▲               │ taken back       │
-      └───────────────┴────── drop ───┘ └───────────────┘                  └ drop, once the reader has taken it ─▶ EMPTY
+      │               │               │ └───────────────┘                  │ once the reader has taken it
+      └── the core ── LEAVING ◀───────┴─────────── leave ──────────────────┘
+          is told
 
 Rules:
 
@@ -11,6 +13,8 @@ Rules:
   yet". So a reader that scribbles can have its own data overwritten, or its sender use the ring, and do nothing else.
 * Best fit, but nothing more than twice as large (a small view must not keep a gigabyte), unless there is nothing else.
 * Sizes are classes, four to the doubling, so that what was made for one message does for the next.
+* What leaves is of no use to anybody from that moment, though the core answer late that it has come; and its place is asked
+  for again only when the core has been told, so that no end can take the one for the other.
 * Whoever lends marks ``sent`` *before* the message goes out, and takes back what did not go: an exception between the two
   must not make free what the reader sees.
 * :meth:`Place.take_back` and :attr:`Place.state` alone may be used without the lock of whoever owns the pool.
@@ -40,6 +44,11 @@ class State(enum.Enum):
     FREE = enum.auto()
     WRITING = enum.auto()
     LENT = enum.auto()
+    LEAVING = enum.auto()
+
+
+#: The memory is there, at both ends.
+_PRESENT: Final = frozenset({State.FREE, State.WRITING, State.LENT})
 
 
 def size_class(size: int) -> int:
@@ -72,6 +81,11 @@ class Place:
     def take_back(self) -> None:
         """What was to be sent was not."""
         self.state = State.FREE
+
+    @property
+    def present(self) -> bool:
+        """Whether there is memory, at both ends."""
+        return self.state in _PRESENT
 
 
 class Pool:
@@ -121,9 +135,13 @@ class Pool:
         """Its memory is there, at both ends."""
         place.state = State.FREE
 
+    def leave(self, place: Place) -> None:
+        """Its memory does not come, or is given up."""
+        place.state, place.size = State.LEAVING, 0
+
     def empty(self, place: Place) -> None:
-        """It has no memory (any more)."""
-        place.state, place.size = State.EMPTY, 0
+        """The core knows that it has left."""
+        place.state = State.EMPTY
 
     def droppable(self, idle_since: float, *, lent: bool) -> list[Place]:
         """Places that were last used before ``idle_since``, longest unused first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -99,6 +100,31 @@ def test_a_callback_that_hangs_does_not_keep_the_end_of_its_publisher_from_anybo
     assert seen == [1]
     go_on.set()
     wait_until(lambda: seen == [1, 0, 1])
+
+
+def test_threads_that_have_changed_parts_are_called_by_what_they_do(core: Core, events: Any) -> None:
+    go_on = threading.Event()
+    seen: list[int] = []
+
+    def callback(event: Event) -> None:
+        seen.append(event.data[0])
+        assert go_on.wait(PATIENCE)
+
+    def names() -> Counter[str]:
+        return Counter(
+            each.name for each in threading.enumerate() if each.name.startswith(("logos-on", "logos-events"))
+        )
+
+    subscription = events.on_event("tick", callback)
+    expected = names()
+    assert expected.total() == 2
+    events.call("emit_n", "tick", 2)
+    wait_until(lambda: subscription.pending == 1)  # so another reads, while the one that has read runs the callback
+    go_on.set()
+    core.reload_plugin("events")
+    events.call("emit_n", "tick", 1)
+    wait_until(lambda: seen == [0, 1, 0])
+    wait_until(lambda: names() == expected)
 
 
 def test_a_callback_cancels_itself(events: Any) -> None:

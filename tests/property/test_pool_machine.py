@@ -27,12 +27,13 @@ class PoolMachine(RuleBasedStateMachine):
         self.seen: dict[int, int] = {}  # by place: the generation that the honest reader still sees, or is to read
         self.memory: dict[int, int] = {}
         self.pieces: set[int] = set()
+        self.leaving: list[Place] = []
 
     @rule(size=SIZES)
     def ask(self, size: int) -> None:
         self.time += 1
         place = self.pool.ask(size, self.time)
-        if len(self.memory) + len(self.asked) == COUNT:
+        if len(self.memory) + len(self.asked) + len(self.leaving) == COUNT:
             assert place is None
             return
         assert place is not None
@@ -48,7 +49,18 @@ class PoolMachine(RuleBasedStateMachine):
             self.memory[place.number] = place.size
             self.pool.came(place)
         else:
-            self.pool.empty(place)
+            self._leave(place)
+
+    def _leave(self, place: Place) -> None:
+        self.pool.leave(place)
+        self.leaving.append(place)
+
+    @precondition(lambda self: self.leaving)
+    @rule(data=st.data())
+    def tell(self, data: st.DataObject) -> None:
+        place = data.draw(st.sampled_from(self.leaving))
+        self.leaving.remove(place)
+        self.pool.empty(place)
 
     @rule(size=SIZES, any_size=st.booleans())
     def lend(self, size: int, any_size: bool) -> None:
@@ -106,12 +118,13 @@ class PoolMachine(RuleBasedStateMachine):
             if place.number in self.seen:
                 assert lent
                 assert self.words[place.number] == 2 * self.seen.pop(place.number) - 1, "dropped before it was read"
-            self.pool.empty(place)
+            self._leave(place)
             del self.memory[place.number]
 
     @invariant()
     def counts_what_there_is(self) -> None:
         assert self.pool.total == sum(self.memory.values()) + sum(place.size for place in self.asked)
+        assert {place.number for place in self.pool.places if place.present} == set(self.memory)
 
 
 TestPool = PoolMachine.TestCase
