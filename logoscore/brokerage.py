@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
 
@@ -141,6 +142,7 @@ class Brokerage:
                 called, gone = set[Party](), None  # it was never reached
             else:
                 called, gone = self._leave(party), Flag()
+                before = time.monotonic_ns()  # what tokens are newer are its successor's
                 self._leaving[party.name] = gone
         for waiter, message in awaited:
             self._refuse(waiter, message, _not_there(party.name, error))
@@ -153,7 +155,7 @@ class Brokerage:
                 for other in link.others(party):
                     tell_closed(link, other, error)
             self._questions.ask_all(
-                [(callee, lambda number: m.Forget(number, party.name)) for callee in called - {party}]
+                [(callee, lambda number: m.Forget(number, party.name, before)) for callee in called - {party}]
             )
         finally:
             with self._lock:

@@ -9,6 +9,8 @@ Rules:
 * A token that the capability module gives out while another is in use (``admit``) voids that one when it is presented
   for the first time, not before: whoever asks for one more and never presents it has lost nothing, nor have those of his
   threads that call just then.
+* The core's word that a party is gone may be heard when its successor of the same name has tokens already (from calls,
+  another way). It says when that was, and what is newer stays.
 * A token never appears in a repr, a log or an error.
 * The lock guards changes. A look-up of one key is one step of the interpreter by itself, and stands on the way of each call.
 """
@@ -16,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 
 try:  # what hmac.compare_digest is, without hashlib and OpenSSL, which each host would have to load
@@ -27,6 +30,8 @@ __all__ = ["TokenManager", "new_token", "token_bytes"]
 
 _SIZE: Final = 16
 _TEXT_SIZE: Final = 36
+_now = time.monotonic_ns
+_EVER: Final = 1 << 63
 _ADMITTED: Final = 16  # tokens that a peer was given and has not presented; of more, the newest
 
 
@@ -55,8 +60,9 @@ class TokenManager:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._saved: dict[str, bytes] = {}
-        self._admitted: dict[str, list[bytes]] = {}  # beside the saved one; oldest first
-        self._held: dict[str, tuple[str, bytes]] = {}
+        self._since: dict[str, int] = {}  # when each of these came
+        self._admitted: dict[str, list[tuple[bytes, int]]] = {}  # beside the saved one, and since when; oldest first
+        self._held: dict[str, tuple[str, bytes, int]] = {}
 
     # what others present to us
 
@@ -66,9 +72,14 @@ class TokenManager:
         with self._lock:
             self._admitted.pop(peer, None)
             if any(raw):
-                self._saved[peer] = raw
+                self._save(peer, raw, _now())
             else:
                 self._saved.pop(peer, None)
+                self._since.pop(peer, None)
+
+    def _save(self, peer: str, raw: bytes, since: int) -> None:
+        self._since[peer] = since
+        self._saved[peer] = raw
 
     def admit(self, peer: str, token: str) -> None:
         """From now on ``peer`` may present ``token``; once it has, earlier ones are void."""
@@ -77,10 +88,10 @@ class TokenManager:
             return
         with self._lock:
             if peer not in self._saved:
-                self._saved[peer] = raw
+                self._save(peer, raw, _now())
                 return
             admitted = self._admitted.setdefault(peer, [])
-            admitted.append(raw)
+            admitted.append((raw, _now()))
             del admitted[:-_ADMITTED]
 
     def check_valid(self, peer: str, token: str | bytes) -> bool:
@@ -97,10 +108,10 @@ class TokenManager:
             if compare_digest(self._saved.get(peer, b""), raw):
                 return True  # another thread has just taken it up
             admitted = self._admitted.get(peer, [])
-            found = [index for index, each in enumerate(admitted) if compare_digest(each, raw)]
+            found = [index for index, (each, _) in enumerate(admitted) if compare_digest(each, raw)]
             if not found:
                 return False
-            self._saved[peer] = raw
+            self._save(peer, *admitted[found[0]])
             self._admitted[peer] = admitted[found[0] + 1 :]
             return True
 
@@ -108,15 +119,17 @@ class TokenManager:
         """``peer`` may no longer call us."""
         with self._lock:
             self._saved.pop(peer, None)
+            self._since.pop(peer, None)
             self._admitted.pop(peer, None)
 
     # what we present to others
 
-    def hold(self, target: str, token: str) -> None:
-        """From now on we present ``token`` to ``target``."""
+    def hold(self, target: str, token: str) -> bytes:
+        """From now on we present ``token`` to ``target``. Returns it as it stands in a frame."""
         raw = token_bytes(token)
         with self._lock:
-            self._held[target] = (token, raw)
+            self._held[target] = (token, raw, _now())
+        return raw
 
     def held(self, target: str) -> str | None:
         """The token that we present to ``target``, or None."""
@@ -133,12 +146,18 @@ class TokenManager:
         with self._lock:
             self._held.pop(target, None)
 
-    def forget(self, name: str) -> None:
-        """Forget everything about ``name``, in both directions."""
+    def forget(self, name: str, before: int = _EVER) -> None:
+        """Forget everything about ``name``, in both directions, or what is from before that time (monotonic ns)."""
         with self._lock:
-            self._saved.pop(name, None)
-            self._admitted.pop(name, None)
-            self._held.pop(name, None)
+            if (held := self._held.get(name)) is not None and held[2] < before:
+                del self._held[name]
+            newer = [each for each in self._admitted.pop(name, []) if each[1] >= before]
+            if self._since.get(name, before) < before:
+                del self._saved[name], self._since[name]
+                if newer:
+                    self._save(name, *newer.pop(0))
+            if newer:
+                self._admitted[name] = newer
 
     def peers(self) -> list[str]:
         """Who may call us now: names only, sorted."""

@@ -135,10 +135,7 @@ class LogosAPIClient(Connection):
         if type(method) is not str and not isinstance(method, str):  # (the first saves a call)
             raise TypeError(f"a method's name is a str, not {type(method).__name__}")
         flags = fr.KWARGS if kwargs else 0
-        token = self._node.tokens.held_bytes(self._module)
-        if token is None:  # somebody took it away
-            self._node.authenticate(self._module, deadline)
-            token = self._node.tokens.held_bytes(self._module) or fr.NO_TOKEN
+        token = self._node.tokens.held_bytes(self._module) or self._token(deadline)
         if not buffers:
             return make_frame(kind, link.codec_id, flags, call_id, deadline, token, method, head)
         start = make_frame(kind, link.codec_id, flags | fr.BUFFERS, call_id, deadline, token, method, b"")

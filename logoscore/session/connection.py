@@ -2,14 +2,15 @@
 
     _connected ─▶ resolve the name (it may be a capability) ─▶ token from the capability module ─▶ channel from the core
 
-Rules: one channel for each pair, however many threads want it: one of them opens it, the others wait for that. A channel
-that was closed is forgotten; who comes next opens another.
+Rules: one channel for each pair, and one token, however many threads want them: one of them gets it, the others wait for
+that. A channel that was closed is forgotten; who comes next opens another.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from logoscore.errors import CallTimeoutError
 from logoscore.locks import Attempt
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from logoscore.session.node import Node
 
 __all__ = ["Connection"]
+
+_T = TypeVar("_T")
 
 
 class Connection:
@@ -45,6 +48,16 @@ class Connection:
         return link if link is not None and link.sender.error is None else self._connect(deadline)
 
     def _connect(self, deadline: int) -> CallLink:
+        return self._alone(self._connect_alone, deadline)
+
+    def _connect_alone(self, deadline: int) -> CallLink:
+        link = self._link
+        if link is None or link.sender.error is not None:
+            self._link = link = self._open(deadline)
+        return link
+
+    def _alone(self, work: Callable[[int], _T], deadline: int) -> _T:
+        """Do what the threads of this party do one after the other."""
         self._node.check_open()
         with yield_turn():
             connecting = Attempt(self._connecting, seconds_left(deadline))
@@ -52,13 +65,23 @@ class Connection:
                 try:
                     if not mine:
                         raise CallTimeoutError(f"{self._target}: another thread connects", module=self._target)
-                    link = self._link
-                    if link is None or link.sender.error is not None:
-                        self._link = link = self._open(deadline)
-                    return link
+                    return work(deadline)
                 finally:
                     if mine:
                         connecting.release()
+
+    def _token(self, deadline: int) -> bytes:
+        """The token for the channel that there is. Where somebody has taken it away, one thread asks for another."""
+        token = self._node.tokens.held_bytes(self._module)
+        if token is not None:
+            return token
+        # A capability's provider has one token for us, so its own client asks.
+        client = self._node.client(self._module)
+        return client._alone(client._token_alone, deadline)
+
+    def _token_alone(self, deadline: int) -> bytes:
+        token = self._node.tokens.held_bytes(self._module)
+        return self._node.authenticate(self._module, deadline) if token is None else token
 
     def _open(self, deadline: int) -> CallLink:
         self._module = self._node.resolve(self._target, deadline)

@@ -197,6 +197,7 @@ class EventLink:
         self._owner = owner
         self._former = former
         self._patience = patience
+        self._begun = False
         self._ended = Flag()
 
     def start(self) -> None:
@@ -211,12 +212,18 @@ class EventLink:
         """After :meth:`close`: wait until what had arrived is delivered."""
         self._ended.wait()
 
+    def connect(self, subscription: Subscription) -> None:
+        """A subscription hears by this channel from now on, if that is read already."""
+        if self._begun:
+            subscription._connected(self.link)
+
     def _begin(self) -> Part:
         if self._former is not None:
             self._former.wait_read()
             self._former = None
+        self._begun = True  # first: who comes from here on connects itself
         for subscription in self._subscriptions():
-            subscription._connected()
+            self.connect(subscription)
         self._receiver.lock.acquire()  # whoever reads to the end gives it back
         return self._read
 
@@ -269,10 +276,10 @@ class EventLink:
                         return None
                 listener = subscription._listener
                 if listener is not None and len(subscriptions) == 1:
-                    mine = listener.begin(event, self._read)
+                    mine = listener.begin(event, self.link, self._read)
                     if mine is not None:
                         return listener.run(mine)
-                subscription._push(event, self._others_than, self._patience)
+                subscription._push(event, self.link, self._others_than, self._patience)
         return None
 
     def _others_than(self, subscription: Subscription) -> bool:

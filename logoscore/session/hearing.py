@@ -142,8 +142,9 @@ class Hearing:
             told = Answer()
             with self._lock:
                 self._subscriptions[module] = [*self.of(module), subscription]
-                if any(link.peer == module for link in self._links.values()):
-                    subscription._connected()
+                for link in self._links.values():
+                    if link.peer == module:
+                        link.connect(subscription)
             try:
                 self._tell(module, told)
                 _await(told, module, deadline)

@@ -22,6 +22,7 @@ from logoscore.errors import (
     LogosError,
     ModuleCrashedError,
     ModuleNotLoadedError,
+    PermissionDeniedError,
     StateError,
     UnknownModuleError,
 )
@@ -44,11 +45,13 @@ from logoscore.session.whereabouts import running_code
 from logoscore.session.wire_errors import from_wire, to_wire
 from logoscore.tokens import TokenManager
 from logoscore.transport import messages as m
+from logoscore.transport.frame import NO_TOKEN
 from logoscore.transport.spin import Spinner
 
 __all__ = ["CAPABILITY_MODULE", "Node"]
 
 CAPABILITY_MODULE: Final = "capability_module"
+_ATTEMPTS: Final = 3  # to open a channel, where each time the module is reloaded in the middle of it
 
 
 class Node:
@@ -154,7 +157,7 @@ class Node:
         self._send(m.Done(msg.request))
 
     def _forget(self, msg: m.Forget, _: Sequence[int]) -> None:
-        self.tokens.forget(msg.peer)
+        self.tokens.forget(msg.peer, msg.before)
         self._send(m.Done(msg.request))
 
     def _cancel_call(self, msg: m.CancelCall, _: Sequence[int]) -> None:
@@ -238,9 +241,17 @@ class Node:
 
         Raises: as :meth:`LogosAPIClient.call`.
         """
-        self.authenticate(target, deadline)
-        link: CallLink = self.request(lambda number: m.OpenLink(number, target), deadline)
-        return link
+        attempts = 0
+        while True:
+            self.authenticate(target, deadline)
+            attempts += 1
+            try:
+                link: CallLink = self.request(lambda number: m.OpenLink(number, target), deadline)
+                return link
+            except PermissionDeniedError:
+                # Whoever has a token has a grant; unless the module was reloaded just then.
+                if attempts == _ATTEMPTS:
+                    raise
 
     def await_loaded(self, target: str, deadline: int) -> None:
         """Wait until a module that this party can reach is loaded, too. Raises as :meth:`request` does."""
@@ -253,13 +264,14 @@ class Node:
         name: str = self.request(lambda number: m.Resolve(number, target), deadline)
         return name
 
-    def authenticate(self, target: str, deadline: int) -> None:
-        """Get a fresh token for ``target`` from the capability module, to present from now on.
+    def authenticate(self, target: str, deadline: int) -> bytes:
+        """Get a fresh token for ``target`` from the capability module, to present from now on; as it stands in a frame.
 
-        Should the capability module end meanwhile, this waits until it is back: asking twice does no harm.
+        Should the capability module end meanwhile, this waits until it is back: asking twice does no harm. One thread at a
+        time, though: the token that is presented last is the one that counts, and must be the one that is held.
         """
         if target == CAPABILITY_MODULE or self.name == CAPABILITY_MODULE:
-            return
+            return self.tokens.held_bytes(target) or NO_TOKEN
         capability = self.client(CAPABILITY_MODULE)
         while True:
             try:
@@ -269,7 +281,7 @@ class Node:
                 if error.module != CAPABILITY_MODULE:
                     raise
                 capability.wait_ready(seconds_left(deadline))
-        self.tokens.hold(target, token)
+        return self.tokens.hold(target, token)
 
     def cancel(self, link: int, call: int) -> None:
         """Tell the callee that a call was given up."""

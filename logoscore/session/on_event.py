@@ -91,10 +91,11 @@ class Listener:
 
     # --- the reader's side ------------------------------------------------------------------------------------------
 
-    def begin(self, event: Event, read: Part) -> Event | None:
+    def begin(self, event: Event, link: int, read: Part) -> Event | None:
         """Whether the reader is to run the callback itself: the event, for :meth:`run`. Else None: it is to be pushed.
 
         Args:
+            link: the channel by which it came.
             read: the reader's part, for whoever takes over.
         """
         subscription = self._subscription
@@ -106,7 +107,7 @@ class Listener:
             self._begun += 1
             if self._sleeps:
                 subscription._changed.notify_all()
-            return subscription._marked(event)
+            return subscription._marked(event, link)
 
     def run(self, event: Event) -> Part | None:
         """In the reader, after :meth:`begin`: what to do next; None: read on."""

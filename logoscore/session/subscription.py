@@ -91,7 +91,7 @@ class Subscription:
         self._error: LogosError | None = None
         self._cancelled = False
         self._gap_pending = False
-        self._was_connected = False
+        self._link: int | None = None  # the channel that events come by, or may come by
         self._lost: ModuleCrashedError | None = None  # the publisher has crashed, and is not restarted
         self._losses = 0
         self._losses_told = 0
@@ -100,11 +100,12 @@ class Subscription:
     # --- the reader's side, and its listener's: underscored, as users have no business there ------------------------
 
     def _push(
-        self, event: Event, others: Callable[[Subscription], bool] = lambda _: False, patience: float = 0.0
+        self, event: Event, link: int, others: Callable[[Subscription], bool] = lambda _: False, patience: float = 0.0
     ) -> None:
         """Take an event in; with overflow "block" this waits for room.
 
         Args:
+            link: the channel by which it came.
             others: tells whether waiting for this one holds up other subscriptions.
             patience: seconds that it may do so; then this one ends.
         """
@@ -115,11 +116,13 @@ class Subscription:
                 return
             if self._over():
                 return
-            self._events.append(self._marked(event))
+            self._events.append(self._marked(event, link))
             self._wake()
 
-    def _marked(self, event: Event) -> Event:
+    def _marked(self, event: Event, link: int) -> Event:
         """Under the lock: the event, with a gap notice if it is the first since the publisher was away."""
+        if self._link is None:
+            self._link = link  # what a closed channel still held when we came: the next one is another
         if not self._gap_pending:
             return event
         self._gap_pending = False
@@ -164,13 +167,15 @@ class Subscription:
         self._wake()
         return False
 
-    def _connected(self) -> None:
-        """There is a channel. If there was one before, the publisher was away: mark the next event."""
+    def _connected(self, link: int) -> None:
+        """Events come by this channel now. If there was another before, the publisher was away: mark the next event."""
         with self._changed:
-            if self._was_connected:
+            if link == self._link:
+                return
+            if self._link is not None:
                 self.gaps += 1
                 self._gap_pending = True
-            self._was_connected = True
+            self._link = link
             self._lost = None
 
     def _tell_lost(self, error: ModuleCrashedError) -> None:

@@ -143,7 +143,7 @@ def test_awaiting_the_next_event_gives_the_turn_away(gate: Gate) -> None:
         for _ in range(20):
             await asyncio.sleep(0)
         free.append(idle(gate))
-        subscription._push(Event("clock", "tick", (), 1, 0.0))
+        subscription._push(Event("clock", "tick", (), 1, 0.0), 1)
         return (await reader).sequence
 
     assert asyncio.run(main()) == 1

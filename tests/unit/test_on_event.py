@@ -37,9 +37,9 @@ class Source:
     def read(self) -> Part | None:
         while (event := self.waiting.get()) is not None:
             self.readers.append(threading.current_thread().name)
-            mine = self._listener.begin(event, self.read) if self.inline else None
+            mine = self._listener.begin(event, 1, self.read) if self.inline else None
             if mine is None:
-                self._subscription._push(event)
+                self._subscription._push(event, 1)
                 continue
             part = self._listener.run(mine)
             if part is not None:
@@ -133,7 +133,7 @@ def test_the_first_event_after_a_gap_says_so(make: Callable[..., Setting]) -> No
     ran: list[tuple[int, bool]] = []
     setting = make(lambda event: ran.append((event.sequence, event.gap)))
     for number in (1, 2):
-        setting.subscription._connected()
+        setting.subscription._connected(number)
         setting.source.send(2 * number - 1, 2 * number)
         wait_until(lambda number=number: len(ran) == 2 * number)
     assert ran == [(1, False), (2, False), (3, True), (4, False)]

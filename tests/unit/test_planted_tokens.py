@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -33,4 +34,18 @@ def test_a_channel_that_nobody_waited_for_any_more(name: str, stays: bool) -> No
     table.take(link, given_up)
     node.handle(m.CloseLink(link.number, to_wire(given_up)))
     assert (node.tokens.held("worker") == token) == stays
+    node.close(ChannelClosedError("the test ends"))
+
+
+def test_a_late_word_that_a_party_is_gone_spares_what_its_successor_has() -> None:
+    said: list[Any] = []
+    node = Node("callee", said.append, default_timeout=5.0, spinner=Spinner(0), gate=Gate(1))
+    old, new = new_token(), new_token()
+    node.tokens.admit("caller", old)
+    gone = time.monotonic_ns()
+    node.tokens.admit("caller", new)
+    node.handle(m.Forget(1, "caller", gone))
+    assert said == [m.Done(1)]
+    assert node.tokens.check_valid("caller", new)
+    assert not node.tokens.check_valid("caller", old)
     node.close(ChannelClosedError("the test ends"))

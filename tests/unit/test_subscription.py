@@ -30,9 +30,9 @@ def subscription(maxsize: int = 4, overflow: Any = "block", name: str | None = "
     return Subscription("clock", name, maxsize, overflow, lambda _: None)
 
 
-def push(target: Subscription, *numbers: int) -> None:
+def push(target: Subscription, *numbers: int, link: int = 1) -> None:
     for number in numbers:
-        target._push(event(number))
+        target._push(event(number), link)
 
 
 def taken(target: Subscription) -> list[int]:
@@ -126,13 +126,13 @@ def test_the_end_wakes_a_publisher_that_waits(end: Callable[[Subscription], None
 
 def test_the_first_channel_is_no_gap_and_every_later_one_is() -> None:
     target = subscription(8)
-    target._connected()
+    target._connected(1)
     push(target, 1)
     assert target.gaps == 0
-    target._connected()
-    target._connected()
+    target._connected(2)
+    target._connected(3)
     assert target.gaps == 2
-    push(target, 2, 3)
+    push(target, 2, 3, link=3)
     assert [(each.sequence, each.gap) for each in (target.get(0) for _ in range(3))] == [
         (1, False),
         (2, True),
@@ -140,14 +140,32 @@ def test_the_first_channel_is_no_gap_and_every_later_one_is() -> None:
     ]
 
 
+def test_what_the_channel_before_still_held_comes_before_the_gap() -> None:
+    target = subscription(8)
+    push(target, 7, link=1)  # closed when we came, so nobody has told us of it
+    target._connected(2)
+    push(target, 1, link=2)
+    assert [(each.sequence, each.gap) for each in (target.get(0), target.get(0))] == [(7, False), (1, True)]
+    assert target.gaps == 1
+
+
+def test_a_channel_is_the_same_whoever_tells_of_it_first() -> None:
+    target = subscription(8)
+    push(target, 1)
+    target._connected(1)
+    target._connected(1)
+    push(target, 2)
+    assert [target.get(0).gap, target.get(0).gap, target.gaps] == [False, False, 0]
+
+
 def test_a_gap_waits_for_an_event_that_is_kept() -> None:
     target = subscription(1, "drop_newest")
-    target._connected()
+    target._connected(1)
     push(target, 1)
-    target._connected()
-    push(target, 2)
+    target._connected(2)
+    push(target, 2, link=2)
     assert target.get(0).gap is False
-    push(target, 3)
+    push(target, 3, link=2)
     assert (target.get(0).gap, target.dropped) == (True, 1)
 
 

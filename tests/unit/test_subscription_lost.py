@@ -25,7 +25,7 @@ def event(number: int) -> Event:
 
 def test_what_waits_comes_first_and_it_is_said_once() -> None:
     target = subscription()
-    target._push(event(1))
+    target._push(event(1), 1)
     target._tell_lost(DEAD)
     assert target.get(0).data == (1,)
     with pytest.raises(ModuleCrashedError) as caught:
@@ -55,12 +55,12 @@ def test_all_who_wait_are_told_and_have_errors_of_their_own() -> None:
 
 def test_a_publisher_that_is_back_is_not_mourned() -> None:
     target = subscription()
-    target._connected()
+    target._connected(1)
     target._tell_lost(DEAD)
-    target._connected()
+    target._connected(2)
     with pytest.raises(TimeoutError):
         target.get(0)
-    target._push(event(1))
+    target._push(event(1), 2)
     assert target.get(0).gap
 
 
@@ -76,7 +76,7 @@ def test_under_asyncio() -> None:
         third = asyncio.ensure_future(anext(target))
         await asyncio.sleep(0)
         assert not third.done(), "it was said"
-        await loop.run_in_executor(None, target._push, event(1))
+        await loop.run_in_executor(None, target._push, event(1), 1)
         assert (await third).data == (1,)
         return [type(each) for each in outcomes]  # type: ignore[misc]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +132,34 @@ def test_nothing_admitted_outlives_a_revocation(
     void(tokens, "peer")
     assert not tokens.check_valid("peer", OTHER)
     tokens.save("peer", TOKEN)
+    assert not tokens.check_valid("peer", OTHER)
+
+
+def test_what_came_after_a_party_had_gone_is_its_successors_and_stays() -> None:
+    manager = TokenManager()
+    manager.save("peer", TOKEN)
+    manager.hold("peer", TOKEN)
+    gone = time.monotonic_ns()
+    manager.admit("peer", OTHER)
+    third = new_token()
+    manager.admit("peer", third)
+    manager.forget("peer", gone)
+    assert manager.held("peer") is None
+    assert not manager.check_valid("peer", TOKEN)
+    assert manager.check_valid("peer", OTHER)
+    assert manager.check_valid("peer", third)
+    manager.hold("peer", OTHER)
+    manager.forget("peer", gone)
+    assert (manager.held("peer"), manager.check_valid("peer", third)) == (OTHER, True)
+    manager.forget("peer", time.monotonic_ns() + 1)
+    assert (manager.held("peer"), manager.peers()) == (None, [])
+
+
+def test_an_admitted_token_in_use_is_as_old_as_its_admission(tokens: TokenManager) -> None:
+    tokens.admit("peer", OTHER)
+    gone = time.monotonic_ns() + 1
+    assert tokens.check_valid("peer", OTHER)  # taken up later, but older all the same
+    tokens.forget("peer", gone)
     assert not tokens.check_valid("peer", OTHER)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from logoscore.transport.messages.base import Message, SecretMessage, WireError
 
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 
 MAX_STATE: Final = 16 << 20
 """Bytes of the largest state that a module may hand over at a reload."""

@@ -91,10 +91,12 @@ class Plant(SecretMessage):
 
 
 class Forget(Message):
-    """``peer`` is gone: its tokens are worth nothing any more. Answered with Done."""
+    """``peer`` was gone at the time ``before``: what tokens are older are worth nothing any more. Answered with Done."""
 
     request: int
     peer: str
+    before: int
+    """Monotonic nanoseconds, as the deadlines of calls: one clock for all processes of a machine."""
 
 
 # --- party → core ---------------------------------------------------------------------------------------------------

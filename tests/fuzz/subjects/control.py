@@ -45,7 +45,7 @@ def _real_messages() -> list[Any]:
         m.CloseLink(3, error),
         m.SetFilter(1, 3, None),
         m.Plant(1, "peer", _TOKEN, _TOKEN),
-        m.Forget(1, "peer"),
+        m.Forget(1, "peer", 123_456_789),
         m.CancelCall(3, 9),
         m.Query(1, "stats"),
         m.Unload(2.5),
