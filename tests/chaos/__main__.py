@@ -1,6 +1,6 @@
 """Chaos for a while, then what came of it; the exit code is 1 if anything of it must not be.
 
-cd tests && python -m chaos [--seconds S] [--seed K]      kill random parties under load
+cd tests && python -m chaos [--seconds S] [--seed K] [--crowd N]      kill random parties under load
 cd tests && python -m chaos --reloads N                   N reloads of a module that others use
 """
 
@@ -25,6 +25,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of chaos (600)")
     parser.add_argument("--seed", type=int, help="of what happens in which order (random, and printed)")
     parser.add_argument("--reloads", type=int, metavar="N", help="no chaos, but so many reloads")
+    parser.add_argument(
+        "--crowd", type=int, default=1, metavar="N", help="threads of each kind of load (1); more find more"
+    )
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
     # A shell that starts us in the background has us, and all whom we start, ignore Ctrl-C; the apps are to die of it.
@@ -45,8 +48,11 @@ def _run(options: argparse.Namespace, seed: int, log: Path) -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
 
-    print(f"python -m chaos --seed {seed} --seconds {options.seconds:g}; stderr of everybody is in {log}", flush=True)
-    tally = reloads.run(options.reloads, say) if options.reloads else run.run(options.seconds, seed, say)
+    print(
+        f"python -m chaos --seed {seed} --seconds {options.seconds:g} --crowd {options.crowd}; stderr of everybody is in {log}",
+        flush=True,
+    )
+    tally = reloads.run(options.reloads, say) if options.reloads else run.run(options.seconds, seed, say, options.crowd)
     _judge_log(tally, log)
     say(tally.report())
     if tally.passed:

@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,13 +35,18 @@ _MEASURES: Final[tuple[tuple[str, float, Callable[[Figures], float]], ...]] = (
     ("objects", 2000.0, lambda figures: figures.objects),
 )
 """What must not grow from the first third of a run to its last, and by how much it may: caches, and an untidy heap."""
+_DEPTH: Final = 12  # innermost calls of a thread that hangs
 _PATIENCE: Final = LIFECYCLE_SECONDS + 2 * SLACK
 
 Say = Callable[[str], None]
 
 
-def run(seconds: float, seed: int, say: Say, actors: tuple[Actor, ...] = (*LOAD, *MISCHIEF)) -> Tally:
-    """So much chaos; returns what came of it. Does not return, but ends the process, if something hangs for ever."""
+def run(seconds: float, seed: int, say: Say, crowd: int = 1) -> Tally:
+    """So much chaos; returns what came of it. Does not return, but ends the process, if something hangs for ever.
+
+    ``crowd``: how many threads there are of each kind of load.
+    """
+    actors = (*LOAD * crowd, *MISCHIEF)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     tally = Tally()
     rounds = max(round(seconds / ROUND_SECONDS), 1)
@@ -72,9 +78,14 @@ def run(seconds: float, seed: int, say: Say, actors: tuple[Actor, ...] = (*LOAD,
 
 
 def _round(stage: Stage, actors: tuple[Actor, ...], number: int, seconds: float, say: Say) -> None:
-    if not act(stage, actors, number, seconds, _PATIENCE):
+    hanging = act(stage, actors, number, seconds, _PATIENCE)
+    if hanging:
+        frames = sys._current_frames()
         say(stage.tally.report())
-        say("FAILED: what hangs now cannot be ended; the stacks are above")
+        say("FAILED: this hangs, and cannot be ended (the stacks of all, when it was noticed, are in the log):")
+        for thread in hanging:
+            stack = traceback.format_stack(frames.get(thread.ident or 0), limit=_DEPTH)
+            say(f"{thread.name}\n{''.join(stack)}")
         sys.stdout.flush()
         os._exit(1)
 

@@ -58,8 +58,10 @@ class _Thread(threading.Thread):
             self._stage.tally.defect("unnamed errors", f"{self.name} ended:\n{traceback.format_exc()}")
 
 
-def act(stage: Stage, actors: Sequence[Actor], round_number: int, seconds: float, patience: float) -> bool:
-    """All actors for ``seconds``; False if one is not over ``patience`` seconds later (then it hangs for ever)."""
+def act(
+    stage: Stage, actors: Sequence[Actor], round_number: int, seconds: float, patience: float
+) -> list[threading.Thread]:
+    """All actors for ``seconds``; returns those that are not over ``patience`` seconds later (they hang for ever)."""
     stage.ended.clear()
     threads = [_Thread(stage, actor, f"{actor.__name__}-{index}", round_number) for index, actor in enumerate(actors)]
     for thread in threads:
@@ -68,4 +70,4 @@ def act(stage: Stage, actors: Sequence[Actor], round_number: int, seconds: float
     stage.ended.set()
     for thread in threads:
         thread.join(patience)
-    return not any(thread.is_alive() for thread in threads)
+    return [thread for thread in threads if thread.is_alive()]

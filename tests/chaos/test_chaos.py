@@ -121,7 +121,7 @@ def test_an_actor_that_raises_is_told(stage: Stage) -> None:
         stage.ended.set()
         raise LookupError("of the actor")
 
-    assert act(stage, [actor], 0, 60.0, 10.0)
+    assert not act(stage, [actor], 0, 60.0, 10.0)
     assert "of the actor" in defects(stage.tally)["unnamed errors"]
 
 
@@ -131,7 +131,8 @@ def test_an_actor_that_does_not_end_is_told(stage: Stage) -> None:
     def actor(stage: Stage, _: Random) -> None:
         end.wait()
 
-    assert not act(stage, [actor], 0, 0.0, 0.05)
+    (hanging,) = act(stage, [actor], 0, 0.0, 0.05)
+    assert hanging.name == "chaos-actor-0"
     end.set()
     wait_until(lambda: all(each.name != "chaos-actor-0" for each in threading.enumerate()))
 
