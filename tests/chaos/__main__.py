@@ -48,10 +48,8 @@ def _run(options: argparse.Namespace, seed: int, log: Path) -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {text}", flush=True)
 
-    print(
-        f"python -m chaos --seed {seed} --seconds {options.seconds:g} --crowd {options.crowd}; stderr of everybody is in {log}",
-        flush=True,
-    )
+    what = f"--seed {seed} --seconds {options.seconds:g} --crowd {options.crowd}"
+    print(f"python -m chaos {what}; stderr of everybody is in {log}", flush=True)
     tally = reloads.run(options.reloads, say) if options.reloads else run.run(options.seconds, seed, say, options.crowd)
     _judge_log(tally, log)
     say(tally.report())
