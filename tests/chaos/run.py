@@ -24,6 +24,7 @@ from chaos.mischief import MISCHIEF
 from chaos.quiet import Figures, look, recover, warm_up
 from chaos.stage import DEFAULT_TIMEOUT, LIFECYCLE_SECONDS, MODULES, Actor, Stage, act
 from chaos.tally import Tally
+from chaos.waiting import waits_for
 from chaos.watcher import SLACK, Watcher
 from logoscore import Core
 
@@ -85,7 +86,7 @@ def _round(stage: Stage, actors: tuple[Actor, ...], number: int, seconds: float,
         say("FAILED: this hangs, and cannot be ended (the stacks of all, when it was noticed, are in the log):")
         for thread in hanging:
             stack = traceback.format_stack(frames.get(thread.ident or 0), limit=_DEPTH)
-            say(f"{thread.name}\n{''.join(stack)}")
+            say(f"{thread.name} {waits_for(thread)}\n{''.join(stack)}")
         sys.stdout.flush()
         os._exit(1)
 

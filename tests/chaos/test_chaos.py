@@ -21,6 +21,7 @@ from chaos.hearing import Checker
 from chaos.load import LOST, _Job, _settle
 from chaos.stage import NAMES, Stage, act
 from chaos.tally import DEFECTS, Tally
+from chaos.waiting import waits_for
 from chaos.watcher import Watcher
 from logoscore import Core, Event
 from logoscore.errors import (
@@ -133,6 +134,7 @@ def test_an_actor_that_does_not_end_is_told(stage: Stage) -> None:
 
     (hanging,) = act(stage, [actor], 0, 0.0, 0.05)
     assert hanging.name == "chaos-actor-0"
+    wait_until(lambda: "somebody's" in waits_for(hanging))  # a lock, and none of the interpreter's
     end.set()
     wait_until(lambda: all(each.name != "chaos-actor-0" for each in threading.enumerate()))
 
