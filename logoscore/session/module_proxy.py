@@ -152,16 +152,17 @@ class ModuleProxy:
     def _call(self, data: bytes, header: Header, link: ServingLink) -> None:  # noqa: C901 - the hot path, in one piece
         # The way of every call: written out where a function of its own would cost more than what it does.
         _, codec, flags, name_length, call_id, deadline, _ = header
-        name, payload = name_and_payload(data, name_length)
-        method = self._methods.get(name)
+        method: Method | None = None
         args: Sequence[Any] | None = None
         kwargs: dict[str, Any] | None = None
-        decode = method.decode_scalars if method is not None and not flags and codec == link.quick_codec else None
-        if decode is not None:
-            try:
-                args = decode(payload)
-            except NOT_SCALARS:
-                pass
+        if not flags and codec == link.quick_codec:
+            name, payload = name_and_payload(data, name_length)
+            method = self._methods.get(name)
+            if method is not None and (decode := method.decode_scalars) is not None:
+                try:
+                    args = decode(payload)
+                except NOT_SCALARS:
+                    pass
         if method is None or args is None:
             method, args, kwargs = self._method_and_arguments(fr.parse_rest(data, header), link)
         if method.is_async and link.crowded:
