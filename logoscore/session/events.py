@@ -231,7 +231,6 @@ class EventLink:
         """Read to the end, or until another thread reads on in our place: then what this one does next."""
         receive, deliver = self._receiver.receive, self._deliver
         part: Part | None = None
-        threading.current_thread().name = f"logos-events-{self.peer}"  # it may have been a listener's
         try:
             while part is None:
                 data = receive(None)

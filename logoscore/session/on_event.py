@@ -114,6 +114,7 @@ class Listener:
         self._call(event)
         with self._subscription._changed:
             if self._reader is None:
+                threading.current_thread().name = f"logos-on-{self._subscription.module}"  # what it does from here on
                 return self.consume
             self._reader = None
             self._runs = self._exited
@@ -126,7 +127,6 @@ class Listener:
         import logging
 
         subscription = self._subscription
-        threading.current_thread().name = f"logos-on-{subscription.module}"  # it may have been the reader
         while True:
             part = self._wait()
             if part is not None or self._exited:
@@ -160,6 +160,7 @@ class Listener:
                         return None
                 elif self._seen == self._begun:
                     part, self._reader = self._reader, None  # it runs on, as the consumer
+                    threading.current_thread().name = f"logos-events-{subscription.module}"
                     return part
                 self._sleeps = self._reader is None and self._seen == self._begun
                 self._seen = self._begun
