@@ -10,7 +10,9 @@ Rules:
   for the first time, not before: whoever asks for one more and never presents it has lost nothing, nor have those of his
   threads that call just then.
 * The core's word that a party is gone may be heard when its successor of the same name has tokens already (from calls,
-  another way). It says when that was, and what is newer stays.
+  another way). It says when that was, and what is newer stays: a token that was still on its way then, too, until the
+  successor presents its own. Nobody can use it meanwhile: the channel is the successor's. What the core plants comes the
+  same way as its word, so it counts as older.
 * A token never appears in a repr, a log or an error.
 * The lock guards changes. A look-up of one key is one step of the interpreter by itself, and stands on the way of each call.
 """
@@ -66,13 +68,17 @@ class TokenManager:
 
     # what others present to us
 
-    def save(self, peer: str, token: str) -> None:
-        """From now on ``peer`` must present ``token`` (Logos Core's ``save``). Replaces all earlier ones."""
+    def save(self, peer: str, token: str, since: int | None = None) -> None:
+        """From now on ``peer`` must present ``token`` (Logos Core's ``save``). Replaces all earlier ones.
+
+        Args:
+            since: what counts as its age (monotonic ns); None: now.
+        """
         raw = token_bytes(token)
         with self._lock:
             self._admitted.pop(peer, None)
             if any(raw):
-                self._save(peer, raw, _now())
+                self._save(peer, raw, _now() if since is None else since)
             else:
                 self._saved.pop(peer, None)
                 self._since.pop(peer, None)
@@ -98,15 +104,16 @@ class TokenManager:
         """Whether ``peer`` presents the right token (Logos Core's ``check_valid``). Constant-time."""
         raw = token if type(token) is bytes else token_bytes(token)  # type: ignore[arg-type]  # a str, then
         saved = self._saved.get(peer)
-        return saved is not None and (compare_digest(saved, raw) or self._takes_up(peer, raw))
+        return (saved is not None and compare_digest(saved, raw)) or self._takes_up(peer, raw)
 
     def _takes_up(self, peer: str, raw: bytes) -> bool:
-        """Whether it is an admitted one, which is now in use; those before it are void."""
-        if peer not in self._admitted:
-            return False
+        """Whether it is an admitted one, which is now in use; those before it are void. Or in use by now: with the lock."""
         with self._lock:
-            if compare_digest(self._saved.get(peer, b""), raw):
-                return True  # another thread has just taken it up
+            saved = self._saved.get(peer)
+            if saved is None:
+                return False
+            if compare_digest(saved, raw):
+                return True
             admitted = self._admitted.get(peer, [])
             found = [index for index, (each, _) in enumerate(admitted) if compare_digest(each, raw)]
             if not found:
@@ -124,11 +131,11 @@ class TokenManager:
 
     # what we present to others
 
-    def hold(self, target: str, token: str) -> bytes:
-        """From now on we present ``token`` to ``target``. Returns it as it stands in a frame."""
+    def hold(self, target: str, token: str, since: int | None = None) -> bytes:
+        """From now on we present ``token`` to ``target``; returns it as it stands in a frame. ``since``: as for ``save``."""
         raw = token_bytes(token)
         with self._lock:
-            self._held[target] = (token, raw, _now())
+            self._held[target] = (token, raw, _now() if since is None else since)
         return raw
 
     def held(self, target: str) -> str | None:
@@ -141,16 +148,19 @@ class TokenManager:
         entry = self._held.get(target)
         return entry[1] if entry else None
 
-    def remove(self, target: str) -> None:
-        """Forget the token for ``target``; the next call asks for a new one."""
+    def remove(self, target: str, before: int = _EVER) -> None:
+        """Forget the token for ``target``, if it is from before that time; the next call asks for a new one."""
         with self._lock:
-            self._held.pop(target, None)
+            self._remove(target, before)
+
+    def _remove(self, target: str, before: int) -> None:
+        if (held := self._held.get(target)) is not None and held[2] < before:
+            del self._held[target]
 
     def forget(self, name: str, before: int = _EVER) -> None:
         """Forget everything about ``name``, in both directions, or what is from before that time (monotonic ns)."""
         with self._lock:
-            if (held := self._held.get(name)) is not None and held[2] < before:
-                del self._held[name]
+            self._remove(name, before)
             newer = [each for each in self._admitted.pop(name, []) if each[1] >= before]
             if self._since.get(name, before) < before:
                 del self._saved[name], self._since[name]

@@ -55,14 +55,25 @@ class CapabilityModule(PluginInterface):
             raise UnknownModuleError(f"{caller} asked for a token without saying for which module")
         name = self._authorize(caller, target)
         token = new_token()
-        own_token = self._node.tokens.held(name)
-        if own_token is None:
-            raise ModuleNotLoadedError(
-                f"module {name!r} has just been unloaded; client.wait_ready() waits until it is loaded again",
-                module=name,
-            )
-        self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
+        self._inform(name, caller, token)
         return token
+
+    def _inform(self, name: str, caller: str, token: str) -> None:
+        """Tell a module which token ``caller`` will present."""
+        while True:
+            own_token = self._node.tokens.held(name)
+            if own_token is None:
+                raise ModuleNotLoadedError(
+                    f"module {name!r} has just been unloaded; client.wait_ready() waits until it is loaded again",
+                    module=name,
+                )
+            try:
+                self._node.client(name).system(INFORM_TOKEN.decode(), own_token, caller, token)
+                return
+            except AuthenticationError:
+                if self._node.tokens.held(name) == own_token:
+                    raise
+                # It was reloaded just then, and has another one now.
 
     def _authorize(self, requester: str, target: str) -> str:
         """The name of the module that ``target`` means, if the policy allows it."""

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from logoscore.errors import CallTimeoutError
+from logoscore.errors import CallTimeoutError, StateError
 from logoscore.locks import Attempt
-from logoscore.session.deadlines import seconds_left
+from logoscore.session.deadlines import deadline_after, seconds_left
 from logoscore.session.execution import yield_turn
 from logoscore.session.outgoing import CallLink
 
@@ -35,6 +35,7 @@ class Connection:
         self._module = target  # who that is: another name if ``target`` is a capability
         self._link: CallLink | None = None
         self._connecting = threading.Lock()
+        self._connector = 0  # the thread that has it
         self._lost = False  # it was connected once
 
     @property
@@ -59,15 +60,22 @@ class Connection:
     def _alone(self, work: Callable[[int], _T], deadline: int) -> _T:
         """Do what the threads of this party do one after the other."""
         self._node.check_open()
+        if self._connector == threading.get_ident():
+            raise StateError(
+                f"{self._target}: a done-callback of a call to the capability module runs on the thread that is just "
+                f"connecting, and cannot call: use a thread of your own"
+            )
         with yield_turn():
             connecting = Attempt(self._connecting, seconds_left(deadline))
             with connecting as mine:
                 try:
                     if not mine:
                         raise CallTimeoutError(f"{self._target}: another thread connects", module=self._target)
+                    self._connector = threading.get_ident()
                     return work(deadline)
                 finally:
                     if mine:
+                        self._connector = 0
                         connecting.release()
 
     def _token(self, deadline: int) -> bytes:
@@ -75,9 +83,10 @@ class Connection:
         token = self._node.tokens.held_bytes(self._module)
         if token is not None:
             return token
-        # A capability's provider has one token for us, so its own client asks.
+        # A capability's provider has one token for us, so its own client asks. (A stream's deadline is none; for its token it
+        # waits as long as for anything else.)
         client = self._node.client(self._module)
-        return client._alone(client._token_alone, deadline)
+        return client._alone(client._token_alone, min(deadline, deadline_after(self._node.default_timeout)))
 
     def _token_alone(self, deadline: int) -> bytes:
         token = self._node.tokens.held_bytes(self._module)

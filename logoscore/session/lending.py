@@ -140,8 +140,7 @@ class Lending:
                 if not made:
                     made = not lender.withdraw(piece)
                 if not made:
-                    self._tell(m.DropBuffer, lender, piece)
-                    lender.left(piece)
+                    self._let_go(lender, piece)
         if not made:
             lender.not_before = time.monotonic() + _REFUSED_SECONDS
 
@@ -210,9 +209,12 @@ class Lending:
     def _drop(self, lender: Lender, idle_since: float, at_least: int | None, *, lent: bool) -> int:
         dropped = lender.drop(idle_since, at_least, lent=lent)
         for piece, _ in dropped:
-            self._tell(m.DropBuffer, lender, piece)
-            lender.left(piece)
+            self._let_go(lender, piece)
         return sum(size for _, size in dropped)
+
+    def _let_go(self, lender: Lender, piece: int) -> None:
+        if self._tell(m.DropBuffer, lender, piece):
+            lender.left(piece)
 
     def _tell(self, kind: Any, lender: Lender, piece: int, *more: Any) -> bool:
         try:

@@ -137,7 +137,7 @@ class Node:
         """The channel of a client was closed."""
         # Those that the core has planted it takes away itself (Forget): nobody could ask for them again.
         if CAPABILITY_MODULE not in {call_link.peer, self.name}:
-            self.tokens.remove(call_link.peer)
+            self.tokens.remove(call_link.peer, call_link.opened)  # not one that was got for the next
         client = self._clients.get(call_link.peer)
         if client is not None:
             client.drop(call_link)
@@ -152,8 +152,8 @@ class Node:
         self._send(m.Done(msg.request))
 
     def _plant(self, msg: m.Plant, _: Sequence[int]) -> None:
-        self.tokens.save(msg.peer, msg.incoming)
-        self.tokens.hold(msg.peer, msg.outgoing)
+        self.tokens.save(msg.peer, msg.incoming, since=0)  # Forget comes the same way, and in order
+        self.tokens.hold(msg.peer, msg.outgoing, since=0)
         self._send(m.Done(msg.request))
 
     def _forget(self, msg: m.Forget, _: Sequence[int]) -> None:

@@ -79,6 +79,8 @@ class Listener:
         self._guard = guard
         self._party = party
         self._on_exit = on_exit
+        # Made here: where they are needed there may be no memory, and nothing may go wrong.
+        self._names = f"logos-events-{subscription.module}", f"logos-on-{subscription.module}"
         self._raised: Raised | None = None
         self._exited = False
         # Under the subscription's lock:
@@ -114,7 +116,7 @@ class Listener:
         self._call(event)
         with self._subscription._changed:
             if self._reader is None:
-                threading.current_thread().name = f"logos-on-{self._subscription.module}"  # what it does from here on
+                threading.current_thread().name = self._names[1]  # it does that from here on
                 return self.consume
             self._reader = None
             self._runs = self._exited
@@ -159,8 +161,8 @@ class Listener:
                     if self._runs:
                         return None
                 elif self._seen == self._begun:
+                    threading.current_thread().name = self._names[0]
                     part, self._reader = self._reader, None  # it runs on, as the consumer
-                    threading.current_thread().name = f"logos-events-{subscription.module}"
                     return part
                 self._sleeps = self._reader is None and self._seen == self._begun
                 self._seen = self._begun

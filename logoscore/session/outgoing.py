@@ -54,11 +54,15 @@ class CallLink:
         link: the core's number of it.
         peer: the callee's name.
         channel: its memory; disposed of when the link is closed.
+
+    Attributes:
+        opened: when (monotonic ns).
     """
 
     def __init__(self, link: int, peer: str, channel: Channel, codec: Codec, owner: LinkOwner) -> None:
         self.link = link
         self.peer = peer
+        self.opened = _now()
         self.codec = codec
         self.codec_id = codec.ID
         self.channel = channel

@@ -56,10 +56,11 @@ _MAX_GENERATION: Final = 1 << 62
 class Loan:
     """One piece of memory, lent for one message. Given back by itself if the message is never sent."""
 
-    __slots__ = ("_place", "_sent", "length", "mapping", "prefix")
+    __slots__ = ("_generation", "_place", "_sent", "length", "mapping", "prefix")
 
     def __init__(self, place: Place, mapping: Mapping, length: int) -> None:
         self._place = place
+        self._generation = place.generation
         self._sent = False
         self.mapping = mapping
         self.length = length
@@ -68,16 +69,16 @@ class Loan:
     def send(self) -> None:
         """Its message goes out next. From here on only the reader gives it back, unless :meth:`unsent` says otherwise."""
         self._sent = True
-        self._place.state = State.LENT
+        self._place.turn(self._generation, State.WRITING, State.LENT)
 
     def unsent(self) -> None:
         """The message did not go, for sure; it may be sent again."""
         self._sent = False
-        self._place.state = State.WRITING
+        self._place.turn(self._generation, State.LENT, State.WRITING)
 
     def __del__(self) -> None:
         if not self._sent:
-            self._place.take_back()
+            self._place.turn(self._generation, State.WRITING, State.FREE)
 
 
 class LentFrame(list[bytes | memoryview]):
@@ -148,13 +149,12 @@ class Lender:
             return not self.closed and self._place(piece).present
 
     def withdraw(self, piece: int) -> bool:
-        """Give up what was asked for and has not come; the core is to be told. False: it came just now, and stays."""
+        """Give up what was asked for and has not come; the core is to be told. False: it has come just now."""
         with self._lock:
             place = self._place(piece)
-            if not self.closed and place.piece == piece:
-                if place.present:
-                    return False
-                self._leave(place)
+            if place.piece != piece or place.state not in {State.ASKED, State.REFUSED}:
+                return False  # (and whoever may have given it up since tells the core)
+            self._leave(place)
             return True
 
     def left(self, piece: int) -> None:
@@ -185,7 +185,7 @@ class Lender:
             if usable and place.number in self._mappings:
                 self._pool.came(place)
             else:
-                self._leave(place)
+                self._pool.refuse(place)
             self._changed.notify_all()
 
     def _place(self, piece: int) -> Place:
@@ -251,9 +251,10 @@ class Lender:
 class _Piece:
     """Memory that the reader has mapped."""
 
-    __slots__ = ("generation", "mapping", "number", "out", "populated", "words")
+    __slots__ = ("generation", "mapping", "number", "out", "piece", "populated", "words")
 
-    def __init__(self, number: int, mapping: Mapping, words: memoryview) -> None:
+    def __init__(self, piece: int, number: int, mapping: Mapping, words: memoryview) -> None:
+        self.piece = piece
         self.number = number
         self.mapping = mapping
         self.words: memoryview | None = words  # None: the writer does not want it back any more
@@ -299,16 +300,19 @@ class Borrower:
         with self._lock:
             if not self._closed:
                 number = piece % len(self._words)
-                self._pieces[number] = _Piece(number, mapping, self._words)
+                self._pieces[number] = _Piece(piece, number, mapping, self._words)
                 self._limit_spares()
 
     def drop(self, piece: int) -> None:
         """The writer has given it up; views that there are keep it."""
         with self._lock:
-            held = None if self._closed else self._pieces.pop(piece % len(self._words), None)
+            number = piece % len(self._words)
+            held = None if self._closed else self._pieces.get(number)
+            if held is None or held.piece != piece:
+                return
+            del self._pieces[number]
             self._limit_spares()
-        if held is not None:
-            held.words = None
+        held.words = None
 
     def open(self, message: bytes) -> LentBytes:
         """The frame in a message that has been lent memory, with that.

@@ -2,7 +2,8 @@
 
     EMPTY ── ask ─▶ ASKED ── came ─▶ FREE ── lend ─▶ WRITING ── sent ─▶ LENT ── the reader's word ─▶ FREE
       ▲               │ failed        │ ▲               │ taken back       │
-      │               │               │ └───────────────┘                  │ once the reader has taken it
+      │            REFUSED            │ └───────────────┘                  │ once the reader has taken it
+      │               │ leave         │                                    │
       └── the core ── LEAVING ◀───────┴─────────── leave ──────────────────┘
           is told
 
@@ -17,7 +18,7 @@ Rules:
   for again only when the core has been told, so that no end can take the one for the other.
 * Whoever lends marks ``sent`` *before* the message goes out, and takes back what did not go: an exception between the two
   must not make free what the reader sees.
-* :meth:`Place.take_back` and :attr:`Place.state` alone may be used without the lock of whoever owns the pool.
+* :meth:`Place.turn` alone may be used without the lock of whoever owns the pool.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class State(enum.Enum):
     FREE = enum.auto()
     WRITING = enum.auto()
     LENT = enum.auto()
+    REFUSED = enum.auto()
     LEAVING = enum.auto()
 
 
@@ -78,9 +80,13 @@ class Place:
         self.state = State.EMPTY
         self.used = 0.0
 
-    def take_back(self) -> None:
-        """What was to be sent was not."""
-        self.state = State.FREE
+    def turn(self, generation: int, before: State, after: State) -> None:
+        """What it was lent for, as that generation, goes on, or does not.
+
+        Nothing happens if the place is another's by now: a reader may say that it has taken what it has not even got.
+        """
+        if self.generation == generation and self.state is before:
+            self.state = after
 
     @property
     def present(self) -> bool:
@@ -134,6 +140,10 @@ class Pool:
     def came(self, place: Place) -> None:
         """Its memory is there, at both ends."""
         place.state = State.FREE
+
+    def refuse(self, place: Place) -> None:
+        """Its memory cannot be had; whoever has asked for it has it leave."""
+        place.state = State.REFUSED
 
     def leave(self, place: Place) -> None:
         """Its memory does not come, or is given up."""

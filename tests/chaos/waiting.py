@@ -26,8 +26,10 @@ def waits_for(thread: threading.Thread) -> str:
         call = (task / "syscall").read_text().split()
     except OSError:
         return ""
-    if call[0] == "running" or not where.startswith("futex"):
-        return f"in the kernel: {where or 'nowhere'}, system call {call[0]}"
+    if where in {"", "0"}:
+        return ""  # it runs, or the system keeps it to itself
+    if not where.startswith("futex"):
+        return f"in the kernel: {where}, system call {call[0]}"
     address = int(call[1], 16)
     begin = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
     whose = "the interpreter's own, as the GIL's" if 0 <= address - begin < _RUNTIME else "somebody's"

@@ -49,6 +49,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.memory[place.number] = place.size
             self.pool.came(place)
         else:
+            self.pool.refuse(place)
             self._leave(place)
 
     def _leave(self, place: Place) -> None:
@@ -85,10 +86,10 @@ class PoolMachine(RuleBasedStateMachine):
     def send(self, goes: bool) -> None:
         place = self.writing.pop()
         if goes:
-            place.state = State.LENT
+            place.turn(place.generation, State.WRITING, State.LENT)
             self.seen[place.number] = place.generation
         else:
-            place.take_back()
+            place.turn(place.generation, State.WRITING, State.FREE)
 
     @precondition(lambda self: self.seen)
     @rule(data=st.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from logoscore.transport import messages as m
 from logoscore.transport.buffers import LentBytes, LentFrame
 from logoscore.transport.frame import BUFFERS, CALL, FOREVER, NO_TOKEN, make_frame
 from logoscore.transport.mapping import create_lendable, lending_possible, seal
+from logoscore.transport.pool import State
 
 pytestmark = pytest.mark.skipif(not lending_possible(), reason="this system lends no memory")
 
@@ -94,8 +96,11 @@ def test_what_comes_in_time_is_lent(ends: Ends) -> None:
 
 def test_what_comes_when_its_writer_has_given_up_is_not_lent(ends: Ends) -> None:
     ends.slow = True
+    lender = ends.pair.sender.lender
+    assert lender is not None
     assert not isinstance(ends.frame(time.monotonic_ns()), LentFrame)
     ends.slow = False
+    lender.not_before = math.inf  # so no other is asked for meanwhile
     # The reader has dropped it by now: were it lent all the same, he would end the channel.
     frame = ends.frame(soon())
     sending = Worker(lambda: ends.pair.sender.send_parts([frame] if isinstance(frame, bytes) else frame, soon()))
@@ -132,3 +137,46 @@ def test_what_comes_while_its_writer_gives_up_stays(ends: Ends) -> None:
     ends.pair.sender.send_parts(frame, soon())
     (message,) = collect(ends.pair.receiver, 1)
     assert isinstance(message, LentBytes)
+
+
+def test_a_late_word_that_a_piece_is_dropped_spares_the_next_of_its_place(ends: Ends) -> None:
+    borrower = ends.pair.far.receivers[0].borrower
+    assert borrower is not None
+    for piece in (4, 8):
+        fd = create_lendable(1 << 17)
+        borrower.add(piece, 1 << 17, fd)
+    borrower.drop(4)
+    assert [each.piece for each in borrower._pieces.values()] == [8]
+    borrower.drop(8)
+    assert not borrower._pieces
+
+
+def test_what_cannot_be_had_is_asked_for_again_when_the_core_knows(ends: Ends) -> None:
+    lender = ends.pair.sender.lender
+    assert lender is not None
+    asked = lender.ask(SIZE, 0.0)
+    assert asked is not None
+    lender.ready(asked[0], usable=False)
+    assert lender.await_memory(asked[0], 0) is None
+    assert [lender.ask(SIZE, 0.0) is not None for _ in range(4)] == [True, True, True, False]
+    assert lender.withdraw(asked[0])
+    assert not lender.withdraw(asked[0])
+    assert lender.ask(SIZE, 0.0) is None
+    lender.left(asked[0])
+    assert lender.ask(SIZE, 0.0) is not None
+
+
+def test_a_loan_of_what_is_another_messages_by_now_changes_nothing(ends: Ends) -> None:
+    """A reader may say that it has taken a message that still waits for room; the memory is given up then."""
+    frame = ends.frame(soon())
+    assert isinstance(frame, LentFrame)
+    lender = ends.pair.sender.lender
+    assert lender is not None
+    frame.loan.send()
+    place = lender._pool.places[0]
+    lender._words[0] = 2 * place.generation - 1
+    ((piece, _),) = lender.drop(math.inf, lent=True)
+    lender.left(piece)
+    frame.loan.unsent()
+    del frame
+    assert place.state is State.EMPTY

@@ -37,6 +37,17 @@ def test_a_channel_that_nobody_waited_for_any_more(name: str, stays: bool) -> No
     node.close(ChannelClosedError("the test ends"))
 
 
+def test_what_was_planted_goes_by_a_late_word_all_the_same() -> None:
+    """Both wait in the pipe of a party that stands still; its clock says when it has read them."""
+    said: list[Any] = []
+    node = Node(CAPABILITY_MODULE, said.append, default_timeout=5.0, spinner=Spinner(0), gate=Gate(1))
+    token, gone = new_token(), time.monotonic_ns()
+    node.handle(m.Plant(1, "worker", incoming=token, outgoing=token))
+    node.handle(m.Forget(2, "worker", gone))
+    assert (node.tokens.held("worker"), node.tokens.peers()) == (None, [])
+    node.close(ChannelClosedError("the test ends"))
+
+
 def test_a_late_word_that_a_party_is_gone_spares_what_its_successor_has() -> None:
     said: list[Any] = []
     node = Node("callee", said.append, default_timeout=5.0, spinner=Spinner(0), gate=Gate(1))

@@ -56,7 +56,7 @@ def test_it_comes_back_by_exactly_its_word() -> None:
 def test_what_was_not_sent_is_free_again() -> None:
     pool, _, (place,) = pool_of(1 << 17)
     assert pool.lend(5, 1.0) is place
-    place.take_back()
+    place.turn(place.generation, State.WRITING, State.FREE)
     assert pool.lend(5, 1.0) is place
     assert place.generation == 2
 

@@ -163,6 +163,15 @@ def test_an_admitted_token_in_use_is_as_old_as_its_admission(tokens: TokenManage
     assert not tokens.check_valid("peer", OTHER)
 
 
+def test_a_look_that_began_before_the_predecessor_was_forgotten_is_no_refusal(tokens: TokenManager) -> None:
+    gone = time.monotonic_ns()
+    tokens.admit("peer", OTHER)
+    tokens.forget("peer", gone)
+    assert tokens._takes_up("peer", token_bytes(OTHER))  # where check_valid goes, having compared with the old one
+    assert not tokens._takes_up("peer", token_bytes(TOKEN))
+    assert not tokens._takes_up("stranger", b"")
+
+
 def test_saving_voids_what_was_admitted(tokens: TokenManager) -> None:
     tokens.admit("peer", OTHER)
     tokens.save("peer", TOKEN)
