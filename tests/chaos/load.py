@@ -23,7 +23,7 @@ from logoscore.errors import (
     StateError,
 )
 
-__all__ = ["LOAD", "LOST", "PERSISTENT", "announcer", "listen"]
+__all__ = ["LOAD", "LONGEST", "LOST", "PERSISTENT", "announcer", "listen"]
 
 LOST: Final[tuple[type[LogosError], ...]] = (
     ModuleCrashedError,
@@ -35,6 +35,9 @@ LOST: Final[tuple[type[LogosError], ...]] = (
 SPOILT: Final = (LogosError,)
 """What a call of a module that spoils its channels may raise: garbage may look like anything."""
 _DEADLINES: Final = (None, 0.02, 0.2, 1.0, 3.0, 3.0)
+_BATCH: Final = 20  # awaited at once
+LONGEST: Final = _BATCH * DEFAULT_TIMEOUT
+"""Seconds that one actor of the load may take for one thing."""
 _PLAIN: Final = ("echo", "crowd", "waves", "relay_a", "relay_b", "relay_c", "herald", "listener")
 
 
@@ -132,7 +135,9 @@ def submitter(stage: Stage, rng: Random) -> None:
 
 def awaiter(stage: Stage, rng: Random) -> None:
     """Awaits many at once, on an event loop; some of its tasks are cancelled."""
-    jobs = [(_job(rng), rng.choice(_DEADLINES), rng.random() < 0.1) for _ in range(rng.choice((1, 20)))]
+    jobs = [(_job(rng), rng.choice(_DEADLINES), rng.random() < 0.1) for _ in range(rng.choice((1, _BATCH)))]
+    # They share one thread, and each submit may have to connect, which waits: any of them may have to wait for all.
+    patience = sum(_bound(timeout) for _, timeout, _ in jobs)
 
     async def one(job: _Job, timeout: float | None) -> Any:
         return await stage.core.get_client(job.target).submit(job.method, *job.args, timeout=timeout)
@@ -142,9 +147,7 @@ def awaiter(stage: Stage, rng: Random) -> None:
         if cancel:
             await asyncio.sleep(0)
             task.cancel()
-        with stage.watcher.watching(
-            f"await of {job.what}", _bound(timeout) * len(jobs)
-        ):  # submit may connect, and wait
+        with stage.watcher.watching(f"await of {job.what}", patience):
             await asyncio.wait([task])
         if task.cancelled():
             stage.tally.count("awaits", "cancelled")
