@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chaos import model
 from chaos.hearing import Checker
-from chaos.stage import DEFAULT_TIMEOUT, Actor, Stage
+from chaos.stage import BATCH, DEFAULT_TIMEOUT, Actor, Stage
 from logoscore import Call, Subscription
 from logoscore.errors import (
     CallCancelledError,
@@ -23,7 +23,7 @@ from logoscore.errors import (
     StateError,
 )
 
-__all__ = ["LOAD", "LONGEST", "LOST", "PERSISTENT", "announcer", "listen"]
+__all__ = ["LOAD", "LOST", "PERSISTENT", "announcer", "listen"]
 
 LOST: Final[tuple[type[LogosError], ...]] = (
     ModuleCrashedError,
@@ -35,9 +35,6 @@ LOST: Final[tuple[type[LogosError], ...]] = (
 SPOILT: Final = (LogosError,)
 """What a call of a module that spoils its channels may raise: garbage may look like anything."""
 _DEADLINES: Final = (None, 0.02, 0.2, 1.0, 3.0, 3.0)
-_BATCH: Final = 20  # awaited at once
-LONGEST: Final = _BATCH * DEFAULT_TIMEOUT
-"""Seconds that one actor of the load may take for one thing."""
 _PLAIN: Final = ("echo", "crowd", "waves", "relay_a", "relay_b", "relay_c", "herald", "listener")
 
 
@@ -126,7 +123,9 @@ def submitter(stage: Stage, rng: Random) -> None:
                 continue
         pending.append((job, call, _bound(timeout)))
         if rng.random() < 0.1:
-            pending[rng.randrange(len(pending))][1].cancel()
+            job, call, _ = pending[rng.randrange(len(pending))]
+            with stage.watcher.watching(f"cancel of {job.what}", 0.0):  # it waits for nobody
+                call.cancel()
     for job, call, seconds in pending:
         also = (CallCancelledError,) if call.cancelled() else ()
         with stage.watcher.watching(f"result of {job.what}", seconds):
@@ -135,7 +134,7 @@ def submitter(stage: Stage, rng: Random) -> None:
 
 def awaiter(stage: Stage, rng: Random) -> None:
     """Awaits many at once, on an event loop; some of its tasks are cancelled."""
-    jobs = [(_job(rng), rng.choice(_DEADLINES), rng.random() < 0.1) for _ in range(rng.choice((1, _BATCH)))]
+    jobs = [(_job(rng), rng.choice(_DEADLINES), rng.random() < 0.1) for _ in range(rng.choice((1, BATCH)))]
     # They share one thread, and each submit may have to connect, which waits: any of them may have to wait for all.
     patience = sum(_bound(timeout) for _, timeout, _ in jobs)
 

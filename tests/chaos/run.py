@@ -19,10 +19,10 @@ from typing import Any, Final
 from helpers import Holdings
 
 from chaos.apps import Apps
-from chaos.load import LOAD, LONGEST, listen
+from chaos.load import LOAD, listen
 from chaos.mischief import MISCHIEF
 from chaos.quiet import Figures, look, recover, warm_up
-from chaos.stage import DEFAULT_TIMEOUT, LIFECYCLE_SECONDS, MODULES, Actor, Stage, act
+from chaos.stage import DEFAULT_TIMEOUT, LONGEST, MODULES, Actor, Stage, act
 from chaos.tally import Tally
 from chaos.waiting import waits_for
 from chaos.watcher import SLACK, Watcher
@@ -37,7 +37,7 @@ _MEASURES: Final[tuple[tuple[str, float, Callable[[Figures], float]], ...]] = (
 )
 """What must not grow from the first third of a run to its last, and by how much it may: caches, and an untidy heap."""
 _DEPTH: Final = 12  # innermost calls of a thread that hangs
-_PATIENCE: Final = max(LIFECYCLE_SECONDS, LONGEST) + 2 * SLACK
+_PATIENCE: Final = LONGEST + 2 * SLACK
 
 Say = Callable[[str], None]
 

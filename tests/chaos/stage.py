@@ -14,13 +14,17 @@ from chaos.tally import Tally
 from chaos.watcher import Watcher
 from logoscore import Core
 
-__all__ = ["DEFAULT_TIMEOUT", "LIFECYCLE_SECONDS", "MODULES", "NAMES", "Actor", "Stage", "act"]
+__all__ = ["BATCH", "DEFAULT_TIMEOUT", "LIFECYCLE_SECONDS", "LONGEST", "MODULES", "NAMES", "Actor", "Stage", "act"]
 
 MODULES: Final = Path(__file__).with_name("modules")
 NAMES: Final = tuple(sorted(folder.name for folder in MODULES.iterdir() if (folder / "metadata.json").is_file()))
 DEFAULT_TIMEOUT: Final = 6.0
 LIFECYCLE_SECONDS: Final = 60.0
 """Within which loading or unloading a chain of two must be over: twice load_timeout, and the escalation of unload."""
+BATCH: Final = 20
+"""Calls that are awaited on one event loop."""
+LONGEST: Final = max(LIFECYCLE_SECONDS, BATCH * DEFAULT_TIMEOUT)
+"""Seconds that one actor may take for one thing, whatever it is."""
 
 
 @dataclass
@@ -53,7 +57,9 @@ class _Thread(threading.Thread):
     def run(self) -> None:
         try:
             while not self._stage.ended.is_set():
-                self._actor(self._stage, self._rng)
+                # (What it does has bounds of its own. This is for what it does between.)
+                with self._stage.watcher.watching(f"one thing of {self.name}", LONGEST):
+                    self._actor(self._stage, self._rng)
         except Exception:  # noqa: BLE001 - the verdict says it
             self._stage.tally.defect("unnamed errors", f"{self.name} ended:\n{traceback.format_exc()}")
 
