@@ -208,6 +208,9 @@ class LogosAPIClient(Connection):
     def submit(self, method: str, *args: Any, timeout: float | None = None) -> Call:
         """Begin a call; returns a ``concurrent.futures.Future`` that can also be awaited.
 
+        The first call to a module connects, and one after its reload does so again: that, or a full ring, may take until the
+        deadline, also on an event loop.
+
         Where the module cannot be reached, or an argument cannot travel (SerializationError), that is raised here; all
         else by the future: InvalidArgumentsError, too, since only the module knows its method. ``cancel()`` reaches the
         callee.

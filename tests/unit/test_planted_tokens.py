@@ -37,6 +37,22 @@ def test_a_channel_that_nobody_waited_for_any_more(name: str, stays: bool) -> No
     node.close(ChannelClosedError("the test ends"))
 
 
+def test_the_end_of_a_channel_spares_the_token_that_was_got_for_the_next() -> None:
+    said: list[Any] = []
+    node = Node("caller", said.append, default_timeout=5.0, spinner=Spinner(0), gate=Gate(1))
+    callee, caller = (Party(name, new_token(), lambda *_: None) for name in ("worker", "caller"))
+    table = LinkTable()
+    node.tokens.hold("worker", new_token())
+    link, memory = table.create(caller, callee, m.CALLS, codec="safe", names=None, request=99, on_attached=None)
+    node.handle(m.Opened(99, link.info(callee)), (memory,))
+    node.tokens.hold("worker", newer := new_token())
+    given_up = ChannelClosedError("given up")
+    table.take(link, given_up)
+    node.handle(m.CloseLink(link.number, to_wire(given_up)))
+    assert node.tokens.held("worker") == newer
+    node.close(ChannelClosedError("the test ends"))
+
+
 def test_what_was_planted_goes_by_a_late_word_all_the_same() -> None:
     """Both wait in the pipe of a party that stands still; its clock says when it has read them."""
     said: list[Any] = []
