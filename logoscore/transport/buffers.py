@@ -146,7 +146,8 @@ class Lender:
         """Wait until the reader has mapped it, too; False: it has not."""
         with self._changed:
             self._changed.wait_for(lambda: self._asked(piece) is None, timeout)
-            return not self.closed and self._place(piece).present
+            place = self._place(piece)
+            return not self.closed and place.piece == piece and place.present
 
     def withdraw(self, piece: int) -> bool:
         """Give up what was asked for and has not come; the core is to be told. False: it has come just now."""
